@@ -95,6 +95,7 @@ const (
 	JobResolve JobKind = "resolve" // find the account of a request and send its first code
 	JobResend  JobKind = "resend"  // send one more code
 	JobMessage JobKind = "message" // deliver a message
+	JobLocked  JobKind = "locked"  // tell the owner that the digits are used up
 )
 
 // retryAfter are the waits of contract §9: 2, 5, 10, 20, then 30 s for the
