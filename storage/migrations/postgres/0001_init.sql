@@ -1,0 +1,173 @@
+-- +goose Up
+
+-- COLLATE "C": ids, slugs and canonical addresses are compared byte by byte, as
+-- SQLite does; pages come in the same order on both, and comparing is cheaper.
+--
+-- A query meets a partial index only with the states written out in its text as
+-- they are here; with states as parameters the planner cannot use it.
+
+CREATE TABLE applications (
+    slug       TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    version    BIGINT NOT NULL,
+    doc        TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+
+CREATE TABLE application_hosts (
+    host        TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    application TEXT COLLATE "C" NOT NULL
+);
+CREATE INDEX application_hosts_application ON application_hosts (application);
+
+CREATE TABLE api_keys (
+    application     TEXT COLLATE "C" NOT NULL,
+    id              TEXT COLLATE "C" NOT NULL,
+    name            TEXT NOT NULL DEFAULT '',
+    type            TEXT NOT NULL,
+    permissions     TEXT NOT NULL DEFAULT '[]',
+    allowed_origins TEXT NOT NULL DEFAULT '[]',
+    prefix          TEXT NOT NULL,
+    last_four       TEXT NOT NULL,
+    hash            BYTEA NOT NULL,
+    created_at      BIGINT NOT NULL,
+    revoked_at      BIGINT NOT NULL DEFAULT 0,
+    PRIMARY KEY (application, id)
+);
+CREATE UNIQUE INDEX api_keys_hash ON api_keys (hash);
+
+CREATE TABLE requests (
+    application       TEXT COLLATE "C" NOT NULL,
+    id                TEXT COLLATE "C" NOT NULL,
+    flow              TEXT NOT NULL,
+    origin            TEXT NOT NULL,
+    state             TEXT NOT NULL,
+    version           BIGINT NOT NULL,
+    email             TEXT COLLATE "C" NOT NULL DEFAULT '',
+    account_id        TEXT COLLATE "C" NOT NULL DEFAULT '',
+    generation        BYTEA,
+    key_id            TEXT NOT NULL DEFAULT '',
+    code_hash         BYTEA,
+    sends             BIGINT NOT NULL DEFAULT 0,
+    link_sent         BOOLEAN NOT NULL DEFAULT FALSE,
+    attempts          BIGINT NOT NULL DEFAULT 0,
+    max_attempts      BIGINT NOT NULL DEFAULT 0,
+    locale            TEXT NOT NULL DEFAULT '',
+    redirect_url      TEXT NOT NULL DEFAULT '',
+    client_ip         TEXT NOT NULL DEFAULT '',
+    user_agent        TEXT NOT NULL DEFAULT '',
+    actor             TEXT NOT NULL DEFAULT '',
+    reason            TEXT NOT NULL DEFAULT '',
+    created_at        BIGINT NOT NULL,
+    expires_at        BIGINT NOT NULL,
+    completed_at      BIGINT NOT NULL DEFAULT 0,
+    moved_at          BIGINT NOT NULL DEFAULT 0, -- when the state last changed: how long it has been applying
+    ended_at          BIGINT NOT NULL DEFAULT 0, -- when a final state was reached: what pruning goes by
+    skip_confirmation BOOLEAN NOT NULL DEFAULT FALSE,
+    sealed_hash       BYTEA,
+    auth_session      BOOLEAN NOT NULL DEFAULT FALSE,
+    auth_session_used BIGINT NOT NULL DEFAULT 0,
+    followed_up       BOOLEAN NOT NULL DEFAULT FALSE,
+    PRIMARY KEY (application, id)
+) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
+CREATE UNIQUE INDEX requests_live ON requests (application, account_id, origin)
+    WHERE state IN ('challenged', 'locked') AND account_id <> '';
+CREATE UNIQUE INDEX requests_code ON requests (application, code_hash) WHERE code_hash IS NOT NULL;
+CREATE INDEX requests_overdue ON requests (expires_at)
+    WHERE state IN ('requested', 'challenged', 'decoy', 'locked');
+CREATE INDEX requests_applying ON requests (moved_at) WHERE state = 'applying';
+CREATE INDEX requests_email ON requests (application, email, id);
+CREATE INDEX requests_ended ON requests (ended_at) WHERE ended_at > 0;
+
+CREATE TABLE messages (
+    application TEXT COLLATE "C" NOT NULL,
+    id          TEXT COLLATE "C" NOT NULL,
+    request_id  TEXT COLLATE "C" NOT NULL DEFAULT '',
+    account_id  TEXT COLLATE "C" NOT NULL DEFAULT '',
+    kind        TEXT NOT NULL,
+    state       TEXT NOT NULL,
+    send        BIGINT NOT NULL DEFAULT 0,
+    with_link   BOOLEAN NOT NULL DEFAULT FALSE,
+    no_code     BOOLEAN NOT NULL DEFAULT FALSE,
+    recipient   TEXT NOT NULL,
+    name        TEXT NOT NULL DEFAULT '',
+    locale      TEXT NOT NULL DEFAULT '',
+    device      TEXT NOT NULL DEFAULT '',
+    place       TEXT NOT NULL DEFAULT '',
+    attempts    BIGINT NOT NULL DEFAULT 0,
+    last_reply  TEXT NOT NULL DEFAULT '',
+    next_try    BIGINT NOT NULL DEFAULT 0,
+    created_at  BIGINT NOT NULL,
+    sent_at     BIGINT NOT NULL DEFAULT 0,
+    expires_at  BIGINT NOT NULL DEFAULT 0,
+    PRIMARY KEY (application, id)
+) WITH (fillfactor = 80);
+CREATE INDEX messages_request ON messages (application, request_id);
+
+CREATE TABLE audit (
+    application TEXT COLLATE "C" NOT NULL,
+    id          TEXT COLLATE "C" NOT NULL,
+    at          BIGINT NOT NULL,
+    event       TEXT NOT NULL,
+    request_id  TEXT COLLATE "C" NOT NULL DEFAULT '',
+    account_id  TEXT COLLATE "C" NOT NULL DEFAULT '',
+    actor       TEXT NOT NULL DEFAULT '',
+    client_ip   TEXT NOT NULL DEFAULT '',
+    move        TEXT NOT NULL DEFAULT '',
+    from_state  TEXT NOT NULL DEFAULT '',
+    to_state    TEXT NOT NULL DEFAULT '',
+    cause       TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (application, id)
+);
+CREATE INDEX audit_request ON audit (application, request_id) WHERE request_id <> '';
+
+-- No index on tat here: with one, no update of a row could stay on its page
+-- (HOT), and counting is what these tables do all day. Pruning scans them.
+CREATE TABLE limits (
+    application TEXT COLLATE "C" NOT NULL,
+    name        TEXT COLLATE "C" NOT NULL,
+    key         TEXT COLLATE "C" NOT NULL,
+    tat         BIGINT NOT NULL,
+    PRIMARY KEY (application, name, key)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
+
+-- Emptied by a crash, and twice as fast: for counters that may be forgotten.
+CREATE UNLOGGED TABLE limits_fast (
+    application TEXT COLLATE "C" NOT NULL,
+    name        TEXT COLLATE "C" NOT NULL,
+    key         TEXT COLLATE "C" NOT NULL,
+    tat         BIGINT NOT NULL,
+    PRIMARY KEY (application, name, key)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
+
+CREATE TABLE accounts (
+    application   TEXT COLLATE "C" NOT NULL,
+    id            TEXT COLLATE "C" NOT NULL,
+    email         TEXT COLLATE "C" NOT NULL,
+    name          TEXT NOT NULL DEFAULT '',
+    locale        TEXT NOT NULL DEFAULT '',
+    orgs          TEXT NOT NULL DEFAULT '[]',
+    disabled      BOOLEAN NOT NULL DEFAULT FALSE,
+    must_reset    BOOLEAN NOT NULL DEFAULT FALSE,
+    password_hash TEXT NOT NULL DEFAULT '',
+    generation    BIGINT NOT NULL DEFAULT 1,
+    reset_request TEXT COLLATE "C" NOT NULL DEFAULT '', -- the request that set the password last
+    created_at    BIGINT NOT NULL,
+    updated_at    BIGINT NOT NULL,
+    PRIMARY KEY (application, id)
+);
+CREATE UNIQUE INDEX accounts_email ON accounts (application, email);
+
+CREATE TABLE sessions (
+    application  TEXT COLLATE "C" NOT NULL,
+    id           TEXT COLLATE "C" NOT NULL,
+    account_id   TEXT COLLATE "C" NOT NULL,
+    generation   BIGINT NOT NULL,
+    refresh_seq  BIGINT NOT NULL DEFAULT 0,
+    created_at   BIGINT NOT NULL,
+    refreshed_at BIGINT NOT NULL DEFAULT 0,
+    expires_at   BIGINT NOT NULL,
+    ended_at     BIGINT NOT NULL DEFAULT 0,
+    PRIMARY KEY (application, id)
+);
+CREATE INDEX sessions_account ON sessions (application, account_id) WHERE ended_at = 0;
