@@ -9,7 +9,7 @@ import (
 )
 
 func (c *call) sendApplication(status int, app workflow.Application) error {
-	body, err := c.s.Settings.Encode(app)
+	body, err := c.s.Settings.Encode(app, c.s.Flows...)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func listApplications(c *call) error {
 	}
 	bodies := make([]json.RawMessage, 0, len(rows))
 	for _, app := range rows {
-		body, err := c.s.Settings.Encode(app)
+		body, err := c.s.Settings.Encode(app, c.s.Flows...)
 		if err != nil {
 			return err
 		}

@@ -45,11 +45,12 @@ type Messages interface {
 	Message(ctx context.Context, application string, id workflow.ID) (workflow.Message, workflow.Request, error)
 }
 
-// Settings read and write an application's JSON form.
+// Settings read and write an application's JSON form; the functions of
+// internal/settings are these.
 type Settings struct {
 	Decode func(body []byte, flows []workflow.FlowPolicy) (workflow.Application, error)
 	Merge  func(current workflow.Application, patch []byte, flows []workflow.FlowPolicy) (workflow.Application, error)
-	Encode func(app workflow.Application) ([]byte, error)
+	Encode func(app workflow.Application, flows ...workflow.FlowPolicy) ([]byte, error)
 }
 
 // Deps is everything the API stands on. Fields without "optional" are required.

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/resetflow/resetflow/internal/clientip"
 	"github.com/resetflow/resetflow/workflow"
 )
 
@@ -109,8 +108,8 @@ func (c *call) identify() error {
 // counted is what a limit of the API's own counts: the client's address or,
 // where none is known, the key.
 func (c *call) counted() string {
-	if ip, err := netip.ParseAddr(c.client.IP); err == nil {
-		return clientip.Group(ip)
+	if network := workflow.Network(c.client.IP); network != "" {
+		return "ip:" + network
 	}
 	return "key:" + c.client.KeyID
 }

@@ -141,16 +141,3 @@ func (r *Resolver) Tell() bool {
 	now, last := time.Now().UnixNano(), r.told.Load()
 	return now-last >= int64(time.Minute) && r.told.CompareAndSwap(last, now)
 }
-
-// Group returns the name under which ip is counted: itself, or its /64 for
-// IPv6, since one subscriber holds at least that much (RFC 6177 §2).
-func Group(ip netip.Addr) string {
-	if !ip.IsValid() {
-		return ""
-	}
-	if ip = ip.Unmap().WithZone(""); ip.Is4() {
-		return ip.String()
-	}
-	p, _ := ip.Prefix(64) // 64 is within an IPv6 address's bits
-	return p.String()
-}
