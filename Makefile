@@ -1,0 +1,56 @@
+# What one does with resetflow. `make` alone lists it.
+
+GO    ?= go
+BIN   ?= bin/resetflow
+LINT   = $(GO) tool -modfile=tools/go.mod golangci-lint
+COUNT  = $(GO) run ./internal/testcount
+
+# Packages that drive other processes are tested without the race detector:
+# it would only watch the tests. Every other package is tested with it, new ones too.
+PLAIN_PATTERN = /(cmd|e2e|bench)(/|$$)
+
+# In CI nothing is taken from the cache of test results. FAILED names checks
+# that failed before the tests and count as failures.
+TESTFLAGS ?= -timeout=10m $(if $(CI),-count=1)
+FAILED    ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help test race plain lint fmt generate bench demo build assets clean setup
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: ## install what the tests need (as root), or say what is missing
+	@./tools/setup
+
+test: setup ## run all tests, on SQLite and PostgreSQL, with the race detector, in a browser
+	@plain="$$($(GO) list -e ./... | grep -E '$(PLAIN_PATTERN)' || true)"; \
+	race="$$($(GO) list -e ./... | grep -vE '$(PLAIN_PATTERN)')"; \
+	$(COUNT) $(addprefix -failed ,$(FAILED)) $(TESTFLAGS) -race $$race $${plain:+-- $(TESTFLAGS) $$plain}
+
+lint: ## check form: gofmt, go vet, golangci-lint (the first run builds it)
+	@unformatted="$$(gofmt -l .)"; \
+	if [ -n "$$unformatted" ]; then echo "not gofmt-ed (make fmt mends it):"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(LINT) run ./...
+
+fmt: ## format the Go files
+	gofmt -w .
+
+generate: ## write docs/state.md and docs/errors.md from the code
+	$(GO) run ./internal/docgen
+
+bench: ## measure statements, commits, throughput and timing (writes docs/performance.md)
+	$(GO) run ./bench
+
+demo: ## start the demo at http://127.0.0.1:8080
+	$(GO) run ./cmd/resetflow demo
+
+build: ## build the program without cgo
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN) ./cmd/resetflow
+
+assets: ## fetch browser assets: there are none, the pages carry their own
+	@echo "nothing to fetch: styles and scripts of the pages are part of the program"
+
+clean: ## remove what was built
+	rm -rf bin coverage.out e2e/screenshots

@@ -1,0 +1,112 @@
+package tree
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// outside are folders that hold what is made here and not kept.
+var outside = []string{".git", ".cache", "bin", "node_modules", "screenshots"}
+
+// each calls fn for every text file of the project.
+func each(t *testing.T, fn func(path string, text []byte)) {
+	t.Helper()
+	root := filepath.Join("..", "..")
+	seen := 0
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && slices.Contains(outside, d.Name()) {
+			return filepath.SkipDir
+		}
+		if !d.Type().IsRegular() || strings.HasPrefix(d.Name(), "resetflow.db") {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if bytes.IndexByte(text, 0) >= 0 {
+			return nil // an image or a program
+		}
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		seen++
+		fn(filepath.ToSlash(rel), text)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen < 50 {
+		t.Fatalf("only %d files were found; the test looks in the wrong place", seen)
+	}
+}
+
+// homes are where people's files are; a path below one is of one machine only.
+var homes = regexp.MustCompile(`(^|[\s"'` + "`" + `(=:])(/home/[a-z][a-z0-9_-]*/|/Users/[A-Za-z]|/root/|[A-Z]:\\Users\\)`)
+
+// shared are parents that say nothing about a machine.
+var shared = []string{"/", "/tmp", "/var/tmp", "/home", "/opt", "/srv", "/usr", "/src", "/app", "/builds", "/go"}
+
+func TestNoPathOfAMachine(t *testing.T) {
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	here := []string{regexp.QuoteMeta(root) + `\b`}
+	if parent := filepath.Dir(root); !slices.Contains(shared, parent) {
+		here = append(here, regexp.QuoteMeta(parent+string(filepath.Separator)))
+	}
+	local := regexp.MustCompile(`(^|[\s"'` + "`" + `(=:])(` + strings.Join(here, "|") + `)`)
+	each(t, func(path string, text []byte) {
+		for i, line := range bytes.Split(text, []byte("\n")) {
+			if local.Match(line) || homes.Match(line) && path != "internal/tree/tree_test.go" {
+				t.Errorf("%s:%d holds a path of one machine: %s", path, i+1, line)
+			}
+		}
+	})
+}
+
+// link is a Markdown link or picture; the target ends before a title.
+var link = regexp.MustCompile(`\]\(([^)\s]+)[^)]*\)`)
+
+func TestLinksLeadSomewhere(t *testing.T) {
+	each(t, func(path string, text []byte) {
+		if !strings.HasSuffix(path, ".md") {
+			return
+		}
+		for _, m := range link.FindAllSubmatch(text, -1) {
+			target, _, _ := strings.Cut(string(m[1]), "#")
+			if target == "" || strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join("..", "..", filepath.Dir(path), target)); err != nil {
+				t.Errorf("%s links to %s, which is not there", path, target)
+			}
+		}
+	})
+}
+
+// TestEveryPageIsInTheIndex keeps docs/README.md complete.
+func TestEveryPageIsInTheIndex(t *testing.T) {
+	index, err := os.ReadFile(filepath.Join("..", "..", "docs", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	each(t, func(path string, _ []byte) {
+		page, ok := strings.CutPrefix(path, "docs/")
+		if ok && strings.HasSuffix(page, ".md") && page != "README.md" && !bytes.Contains(index, []byte("("+page+")")) {
+			t.Errorf("docs/README.md does not name %s", page)
+		}
+	})
+}
