@@ -30,13 +30,16 @@ var (
 	databases   atomic.Int64
 )
 
-// Main runs a package's tests and stops the cluster they used:
+// Main runs a package's tests, then the given functions, and stops the cluster they used:
 //
 //	func TestMain(m *testing.M) { testkit.Main(m) }
 //
 // Without it the cluster still ends by itself, a moment after the process.
-func Main(m *testing.M) {
+func Main(m *testing.M, after ...func()) {
 	code := m.Run()
+	for _, fn := range after {
+		fn()
+	}
 	stop()
 	os.Exit(code)
 }
