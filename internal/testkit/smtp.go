@@ -249,6 +249,9 @@ func (x *smtpSession) Data(r io.Reader) error {
 	return nil
 }
 
+// maxWire bounds the kept transcript; what comes later is left out.
+const maxWire = 8 << 20
+
 // lockedBuffer is a bytes.Buffer for many goroutines.
 type lockedBuffer struct {
 	mu sync.Mutex
@@ -258,7 +261,10 @@ type lockedBuffer struct {
 func (l *lockedBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.b.Write(p)
+	if l.b.Len() < maxWire {
+		l.b.Write(p)
+	}
+	return len(p), nil
 }
 
 func (l *lockedBuffer) String() string {
