@@ -62,6 +62,8 @@ type ForgotTexts struct {
 	MethodLegend string `yaml:"method_legend"` // above the choice of link, code or code from support
 	SendLink     string `yaml:"send_link"`     // button, flow email_link
 	SendCode     string `yaml:"send_code"`     // button, flow email_otp
+	CodeInstead  string `yaml:"code_instead"`  // second button where a link is the first choice
+	LinkInstead  string `yaml:"link_instead"`  // second button where a code is the first choice
 	Send         string `yaml:"send"`          // button where the person chooses the flow
 	HaveCode     string `yaml:"have_code"`     // link to the code entry form
 }
@@ -149,6 +151,7 @@ type ResetTexts struct {
 	AccountFormat string `yaml:"account" vars:"email"`
 	EmailLabel    string `yaml:"email_label"` // the read-only username field
 	PasswordLabel string `yaml:"password_label"`
+	ConfirmLabel  string `yaml:"confirm_label"` // second field, only without scripts
 	Show          string `yaml:"show"`
 	Hide          string `yaml:"hide"`
 	ShowLabel     string `yaml:"show_label"` // for screen readers
@@ -291,6 +294,10 @@ type CookieTexts struct {
 	Title  string `yaml:"title"`
 	Text   string `yaml:"text"`
 	Button string `yaml:"button"`
+
+	CodeLabel string `yaml:"code_label"` // takes a code from support or a whole link
+	CodeHint  string `yaml:"code_hint"`
+	OpenAgain string `yaml:"open_again"` // for a link that cannot be typed
 }
 
 // ProblemTexts are the page for everything else.

@@ -17,6 +17,7 @@ type ErrorTexts struct {
 	CodeShape        string `yaml:"code_shape"`
 	SupportCodeWrong string `yaml:"support_code_wrong"`
 	PasswordRequired string `yaml:"password_required"`
+	ConfirmDiffers   string `yaml:"confirm_differs"`
 	TooShortFormat   Plural `yaml:"too_short" vars:"count"`
 	TooShort         string `yaml:"too_short_plain"`
 	TooLongFormat    Plural `yaml:"too_long" vars:"count"`
