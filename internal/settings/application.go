@@ -104,16 +104,16 @@ func (r *reader) flow(app *workflow.Application, path string, v strictjson.Value
 		r.boolean("enabled", &s.Enabled),
 		r.duration("lifetime", &s.Lifetime, minSeconds, p.MaxLifetime),
 	}
-	for _, key := range p.Settings {
+	for _, key := range flowKeys(p) {
 		switch key {
 		case keyLinkURL:
-			members = append(members, r.text("linkUrl", &s.LinkURL))
+			members = append(members, r.text(key, &s.LinkURL))
 		case keyDigits:
-			members = append(members, r.integer("digits", &s.Digits, minDigits, maxDigits))
+			members = append(members, r.integer(key, &s.Digits, minDigits, maxDigits))
 		case keyMaxAttempts:
-			members = append(members, r.integer("maxAttempts", &s.MaxAttempts, 1, maxAttempts))
+			members = append(members, r.integer(key, &s.MaxAttempts, 1, maxAttempts))
 		case keyIncludeLink:
-			members = append(members, r.boolean("includeLink", &s.IncludeLink))
+			members = append(members, r.boolean(key, &s.IncludeLink))
 		}
 	}
 	r.object(path, v, members...)
@@ -145,10 +145,10 @@ func (r *reader) check(app *workflow.Application, flows []workflow.FlowPolicy) {
 	if !locale(app.Locale) {
 		r.refuse("locale", workflow.VioInvalidLocale)
 	}
-	if app.Mail.From != "" && !mailbox(app.Mail.From) {
+	if app.Mail.From != "" && !Mailbox(app.Mail.From) {
 		r.refuse("mail.from", workflow.VioInvalidEmail, "form", "Name <mailbox@example.com>")
 	}
-	if app.Mail.ReplyTo != "" && !mailbox(app.Mail.ReplyTo) {
+	if app.Mail.ReplyTo != "" && !Mailbox(app.Mail.ReplyTo) {
 		r.refuse("mail.replyTo", workflow.VioInvalidEmail, "form", "Name <mailbox@example.com>")
 	}
 	if c := app.Appearance.Color; c != "" && !color(c) {

@@ -48,13 +48,23 @@ func list[T any](items []T) []T {
 	return items
 }
 
-// The keys a flow may take besides enabled and lifetime, as FlowPolicy names them.
+// The keys a flow may take besides enabled and lifetime. A policy may name them
+// in either form.
 const (
-	keyLinkURL     = "link_url"
+	keyLinkURL     = "linkUrl"
 	keyDigits      = "digits"
-	keyMaxAttempts = "max_attempts"
-	keyIncludeLink = "include_link"
+	keyMaxAttempts = "maxAttempts"
+	keyIncludeLink = "includeLink"
 )
+
+// flowKeys are p's keys besides enabled and lifetime in the JSON form.
+func flowKeys(p workflow.FlowPolicy) []string {
+	keys := make([]string, len(p.Settings))
+	for i, key := range p.Settings {
+		keys[i] = CamelCase(key)
+	}
+	return keys
+}
 
 func encodeFlows(set map[workflow.FlowName]workflow.FlowSettings, flows []workflow.FlowPolicy) object {
 	names := make([]string, 0, len(set))
@@ -74,18 +84,18 @@ func encodeFlows(set map[workflow.FlowName]workflow.FlowSettings, flows []workfl
 	}
 	for _, name := range names {
 		s := set[workflow.FlowName(name)]
-		keys := flowKeys(workflow.FlowName(name), s, flows)
+		keys := shownKeys(workflow.FlowName(name), s, flows)
 		one := object{{"enabled", s.Enabled}, {"lifetime", s.Lifetime}}
 		for _, key := range keys {
 			switch key {
 			case keyLinkURL:
-				add(&one, "linkUrl", s.LinkURL)
+				add(&one, key, s.LinkURL)
 			case keyDigits:
-				add(&one, "digits", s.Digits)
+				add(&one, key, s.Digits)
 			case keyMaxAttempts:
-				add(&one, "maxAttempts", s.MaxAttempts)
+				add(&one, key, s.MaxAttempts)
 			case keyIncludeLink:
-				add(&one, "includeLink", s.IncludeLink)
+				add(&one, key, s.IncludeLink)
 			}
 		}
 		add(&out, name, one)
@@ -103,10 +113,10 @@ func rank(name string, flows []workflow.FlowPolicy) int {
 	return len(flows)
 }
 
-func flowKeys(name workflow.FlowName, s workflow.FlowSettings, flows []workflow.FlowPolicy) []string {
+func shownKeys(name workflow.FlowName, s workflow.FlowSettings, flows []workflow.FlowPolicy) []string {
 	for _, p := range flows {
 		if p.Name == name {
-			return p.Settings
+			return flowKeys(p)
 		}
 	}
 	var keys []string
@@ -126,7 +136,7 @@ func flowDefaults(p workflow.FlowPolicy) workflow.FlowSettings {
 		Lifetime:    workflow.Duration(p.DefaultLifetime),
 		Digits:      p.DefaultDigits,
 		MaxAttempts: p.DefaultAttempts,
-		IncludeLink: slices.Contains(p.Settings, keyIncludeLink),
+		IncludeLink: slices.Contains(flowKeys(p), keyIncludeLink),
 	}
 }
 

@@ -38,9 +38,9 @@ func locale(s string) bool {
 	return err == nil || errors.As(err, &unknown)
 }
 
-// mailbox reports whether s is one RFC 5322 mailbox that mail can be sent to,
+// Mailbox reports whether s is one RFC 5322 mailbox that mail can be sent to,
 // written without what a parser would drop (comments, groups, folding).
-func mailbox(s string) bool {
+func Mailbox(s string) bool {
 	if len(s) > 320 || !plain(s) {
 		return false
 	}

@@ -17,7 +17,7 @@ var policies = []workflow.FlowPolicy{
 	{Name: "email_link", Origin: workflow.OriginUser, DefaultEnabled: true, DefaultLifetime: 30 * time.Minute,
 		MaxLifetime: 24 * time.Hour, Settings: []string{"link_url"}},
 	{Name: "email_otp", Origin: workflow.OriginUser, DefaultEnabled: true, DefaultLifetime: 10 * time.Minute,
-		MaxLifetime: time.Hour, Settings: []string{"digits", "max_attempts", "include_link"}, DefaultDigits: 6, DefaultAttempts: 5},
+		MaxLifetime: time.Hour, Settings: []string{"digits", "max_attempts", "includeLink"}, DefaultDigits: 6, DefaultAttempts: 5},
 	{Name: "direct_code", Origin: workflow.OriginOperator, DefaultLifetime: 24 * time.Hour, MaxLifetime: 7 * 24 * time.Hour},
 }
 
