@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -118,6 +119,10 @@ func NewQueue(db *database.DB, o QueueOptions) (*Queue, error) {
 		c.FetchPollInterval = 200 * time.Millisecond
 		err = connect(q, riversqlite.New(db.Writer()), false, c, db.SQLTx)
 	} else {
+		// The migration takes these two away; asked to rebuild them, River would complain every night.
+		c.ReindexerIndexNames = slices.DeleteFunc(river.ReindexerIndexNamesDefault(), func(name string) bool {
+			return name == "river_job_args_index" || name == "river_job_metadata_index"
+		})
 		err = connect(q, riverpgxv5.New(db.Pool()), true, c, db.PgxTx)
 	}
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/resetflow/resetflow/internal/database"
 	"github.com/resetflow/resetflow/internal/testkit"
 	"github.com/resetflow/resetflow/storage"
@@ -341,6 +343,31 @@ func TestQueueTakesBackJobsOfADeadNode(t *testing.T) {
 			t.Logf("taken back %v after the start", time.Since(begin))
 		})
 	}
+}
+
+func TestQueueHealsWhenTheServerDropsUs(t *testing.T) {
+	db := testkit.Open(t, database.Postgres, database.Options{})
+	d := newDesk()
+	q := started(t, db, storage.QueueOptions{Work: d.work})
+	var wg sync.WaitGroup
+	for range 8 { // several connections, all just used
+		wg.Go(func() { enqueue(t, db, q, job(workflow.JobMessage)) })
+	}
+	wg.Wait()
+	d.await(t, 8)
+	admin, err := pgx.Connect(t.Context(), db.Pool().Config().ConnString())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = admin.Close(t.Context()) }()
+	_, err = admin.Exec(t.Context(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	enqueue(t, db, q, job(workflow.JobMessage))
+	d.await(t, 1)
+	t.Logf("worked again after %v", time.Since(begin))
 }
 
 func TestEnqueueIsOneStatement(t *testing.T) {

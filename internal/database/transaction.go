@@ -58,14 +58,14 @@ func (d *DB) Atomically(ctx context.Context, fn func(ctx context.Context) error)
 }
 
 // again reports whether running the transaction once more may help: the server
-// chose it as a victim, or its connection was dead before anything was sent.
+// chose it as a victim, or it never began, as after a restart of the server.
 func again(err error) bool {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
-		return pg.Code == "40001" || pg.Code == "40P01"
-	}
 	var begin *beginError
-	return errors.As(err, &begin) && pgconn.SafeToRetry(begin.error)
+	if errors.As(err, &begin) {
+		return true
+	}
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
 }
 
 // beginError marks failures from before fn ran.
@@ -95,6 +95,9 @@ func (d *DB) once(ctx context.Context, fn func(ctx context.Context) error) (err 
 	outer, cancel := outlive(ctx)
 	defer cancel()
 	if t.tx, err = conn.BeginTx(outer, nil); err != nil {
+		if d.pool != nil {
+			d.pool.Reset() // where one connection is dead, those beside it are too
+		}
 		return &beginError{err}
 	}
 	done := false
