@@ -272,20 +272,23 @@ const liveIndex = "requests_live"
 
 // live tells a violation of the index of live rows from others.
 func live(err error) error {
-	if !errors.Is(err, gorm.ErrDuplicatedKey) {
-		return err
-	}
-	var e *pgconn.PgError
-	if errors.As(err, &e) {
-		if e.ConstraintName == liveIndex {
-			return fmt.Errorf("%w: %w", workflow.ErrLive, err)
-		}
-		return err
-	}
-	if strings.Contains(err.Error(), "requests.account_id") {
+	if where, ok := duplicate(err); ok && (where == liveIndex || strings.Contains(where, "requests.account_id")) {
 		return fmt.Errorf("%w: %w", workflow.ErrLive, err)
 	}
 	return err
+}
+
+// duplicate reports whether err is a violated unique index, and where:
+// PostgreSQL names the index, SQLite its columns.
+func duplicate(err error) (where string, ok bool) {
+	var e *pgconn.PgError
+	if errors.As(err, &e) { // gorm does not translate what shows while rows are read
+		return e.ConstraintName, e.Code == "23505"
+	}
+	if errors.Is(err, gorm.ErrDuplicatedKey) {
+		return err.Error(), true
+	}
+	return "", false
 }
 
 // deadlocked reports whether PostgreSQL asks to try the transaction again.

@@ -3,11 +3,8 @@ package storage
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
-
-	"gorm.io/gorm"
 
 	"github.com/resetflow/resetflow/workflow"
 )
@@ -227,7 +224,7 @@ func (s *Store) change(ctx context.Context, fn func(ctx context.Context) error) 
 
 // unique turns a violated unique index into ErrNotUnique.
 func unique(err error) error {
-	if errors.Is(err, gorm.ErrDuplicatedKey) {
+	if _, ok := duplicate(err); ok {
 		return fmt.Errorf("%w: %w", workflow.ErrNotUnique, err)
 	}
 	return err

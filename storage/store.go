@@ -62,7 +62,7 @@ func (s *Store) Request(ctx context.Context, application string, at workflow.Loc
 		which = "id = ?"
 		args = append(args, at.ID.String())
 	case len(at.Hashes) > 0:
-		which = "code_hash IN (" + marks(len(at.Hashes)) + ")"
+		which = "code_hash IN ( " + marks(len(at.Hashes)) + ")" // gorm spreads bytes that stand right behind a parenthesis
 		for _, h := range at.Hashes {
 			if len(h) == 0 {
 				return none, nil, workflow.ErrNotFound // an empty hash must never match the rows without one
