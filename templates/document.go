@@ -126,7 +126,11 @@ func (d *document) text() string {
 // transfer encoding folds it.
 func wrap(b *strings.Builder, text string) {
 	width := 0
-	for _, word := range strings.Fields(text) {
+	for word := range strings.SplitSeq(text, " ") {
+		if word == "" {
+			continue
+		}
+		word = strings.ReplaceAll(word, "\u00a0", " ") // it has kept its words together
 		n := utf8.RuneCountInString(word)
 		switch {
 		case width == 0:

@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -52,6 +53,8 @@ type locale struct {
 	formats formats
 }
 
+var dayAndMonth = regexp.MustCompile(`(\{day\}\.?) (\{month\})`)
+
 // count fills the plural form that n needs.
 func (l locale) count(p Plural, n int) string {
 	return fill(p.form(l.pluralForm(n)), "count", strconv.Itoa(n))
@@ -61,10 +64,10 @@ func (l locale) pluralForm(n int) plural.Form {
 	return plural.Cardinal.MatchPlural(l.tag, n, 0, 0, 0, 0)
 }
 
-// moment writes t in UTC to the minute.
+// moment writes t in UTC to the minute. Day and month stay on one line.
 func (l locale) moment(t time.Time) string {
 	t = t.UTC()
-	return fill(l.formats.Moment, "day", strconv.Itoa(t.Day()), "month", l.formats.Months[t.Month()-1],
+	return fill(dayAndMonth.ReplaceAllString(l.formats.Moment, "$1\u00a0$2"), "day", strconv.Itoa(t.Day()), "month", l.formats.Months[t.Month()-1],
 		"year", strconv.Itoa(t.Year()), "time", t.Format("15:04"))
 }
 

@@ -2,6 +2,7 @@ package templates
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/resetflow/resetflow/workflow"
@@ -111,7 +112,7 @@ func (w *writer) greeting() string {
 
 // origin says the rough device and place, as far as they are known.
 func (w *writer) origin(both, device, place string) string {
-	d, p := plainName(w.m.Message.Device, maxOrigin), cut(Clean(w.m.Message.Place), maxOrigin)
+	d, p := w.device(), cut(Clean(w.m.Message.Place), maxOrigin)
 	switch {
 	case d != "" && p != "":
 		return fill(both, "device", d, "place", p)
@@ -121,6 +122,15 @@ func (w *writer) origin(both, device, place string) string {
 		return fill(place, "place", p)
 	}
 	return ""
+}
+
+// device writes "Firefox on Windows" in the mail's language.
+func (w *writer) device() string {
+	d := plainName(w.m.Message.Device, maxOrigin)
+	if browser, system, ok := strings.Cut(d, " on "); ok {
+		return fill(w.Mail.Device, "browser", browser, "system", system)
+	}
+	return d
 }
 
 // lifetime fills a sentence about the end of a code.

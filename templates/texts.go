@@ -5,6 +5,7 @@ type mailTexts struct {
 	Greeting     string `yaml:"greeting" vars:"name"` // left out where no name is known
 	Asked        string `yaml:"asked" vars:"when,app"`
 	AskedUnknown string `yaml:"asked_unknown" vars:"when,app"` // no account has the address
+	Device       string `yaml:"device" vars:"browser,system"`
 	OriginBoth   string `yaml:"origin_both" vars:"device,place"`
 	OriginDevice string `yaml:"origin_device" vars:"device"`
 	OriginPlace  string `yaml:"origin_place" vars:"place"`
