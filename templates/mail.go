@@ -52,9 +52,6 @@ func (f *file) compose(m workflow.Mail) (*document, error) {
 		w.app = m.Application.Slug
 	}
 	at := m.RequestedAt
-	if m.Message.Kind == workflow.KindPasswordUpdated && !m.Message.CreatedAt.IsZero() {
-		at = m.Message.CreatedAt // the change itself, in whose commit the message was queued
-	}
 	if at.IsZero() {
 		at = m.Message.CreatedAt
 	}
@@ -124,10 +121,10 @@ func (w *writer) origin(both, device, place string) string {
 	return ""
 }
 
-// device writes "Firefox on Windows" in the mail's language.
+// device writes "Firefox, Windows" as words of the mail's language.
 func (w *writer) device() string {
 	d := plainName(w.m.Message.Device, maxOrigin)
-	if browser, system, ok := strings.Cut(d, " on "); ok {
+	if browser, system, ok := strings.Cut(d, ", "); ok {
 		return fill(w.Mail.Device, "browser", browser, "system", system)
 	}
 	return d

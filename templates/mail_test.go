@@ -38,7 +38,7 @@ func sample(kind workflow.MessageKind, locale string) workflow.Mail {
 	m := workflow.Mail{
 		Application: &app,
 		Message: workflow.Message{Application: "acme", ID: workflow.ID{1, 2, 3}, Kind: kind, To: "ada@example.com", Name: "Ada Lovelace",
-			Locale: locale, Device: "Firefox on Windows", Place: "203.0.113.0/24", CreatedAt: at},
+			Locale: locale, Device: "Firefox, Windows", Place: "203.0.113.0/24", CreatedAt: at},
 		NotMeLink: sampleNotMe, ForgotLink: sampleForgot, RequestedAt: at, MessageIDDomain: "reset.acme.test",
 	}
 	switch kind {
