@@ -26,21 +26,22 @@ type unit struct {
 	tolerance int64 // µs the arrival time may be ahead of now before cost units are taken
 }
 
-func unitOf(q workflow.Quota, place int, cost int64) unit {
+func (s *Store) unitOf(q workflow.Quota, place int, cost int64) unit {
 	n := int64(max(q.Rate.N, 1))
 	interval := max(q.Rate.Interval().Microseconds(), 1)
-	return unit{quota: q, place: place, table: tableOf(q), cost: cost, interval: interval, tolerance: (n - cost) * interval}
-}
-
-func tableOf(q workflow.Quota) string {
-	if q.Durable {
-		return "limits"
+	table := "limits"
+	if !q.Durable && s.postgres() {
+		table = "limits_fast" // SQLite has no table that is cheaper to write
 	}
-	return "limits_fast"
+	return unit{quota: q, place: place, table: table, cost: cost, interval: interval, tolerance: (n - cost) * interval}
 }
 
 // single is u for one unit.
-func (u unit) single() unit { return unitOf(u.quota, u.place, 1) }
+func (u unit) single() unit {
+	u.tolerance += (u.cost - 1) * u.interval
+	u.cost = 1
+	return u
+}
 
 // wait is how long until one unit is free, given the arrival time and now in
 // µs; 0 where one is. It is rounded up to whole seconds.
@@ -53,7 +54,8 @@ func (u unit) wait(tat, now int64) time.Duration {
 }
 
 // Take takes one unit of every quota, or of none. A quota that stands twice is
-// taken once. On PostgreSQL it is one statement, which reads all quotas first:
+// taken once; Durable belongs to a name and must not differ between calls with
+// the same one. On PostgreSQL it is one statement, which reads all quotas first:
 // a refusal by what it reads writes nothing and locks nothing, so that a flood
 // of refused calls costs reads only. Then the units are taken in the order of
 // their keys, each under its row's lock; should one be gone by then, the ones
@@ -97,7 +99,7 @@ func (s *Store) units(ctx context.Context, application string, quotas []workflow
 		if q.Rate.N < 1 || q.Rate.Per <= 0 {
 			return nil, nil, fmt.Errorf("storage: the rate of limit %q is not set; give it at least one unit", q.Name)
 		}
-		units = append(units, unitOf(q, i, 1))
+		units = append(units, s.unitOf(q, i, 1))
 	}
 	slices.SortStableFunc(units, func(a, b unit) int {
 		return cmp.Or(cmp.Compare(a.quota.Name, b.quota.Name), cmp.Compare(a.quota.Key, b.quota.Key), cmp.Compare(a.table, b.table))
@@ -118,7 +120,7 @@ func (s *Store) units(ctx context.Context, application string, quotas []workflow
 				held = append(held, l)
 				continue
 			}
-			u = unitOf(u.quota, u.place, size)
+			u = s.unitOf(u.quota, u.place, size)
 		}
 		rest = append(rest, u)
 	}
@@ -127,15 +129,9 @@ func (s *Store) units(ctx context.Context, application string, quotas []workflow
 
 func (s *Store) take(ctx context.Context, application string, units []unit) (*workflow.Refusal, error) {
 	if s.postgres() {
-		return s.takeAtOnce(ctx, application, units)
+		return s.takeInChain(ctx, application, units)
 	}
-	var refusal *workflow.Refusal
-	err := s.db.Atomically(ctx, func(ctx context.Context) error {
-		var err error
-		refusal, err = s.takeInSteps(ctx, application, units)
-		return err
-	})
-	return refusal, err
+	return s.takeAlone(ctx, application, units)
 }
 
 // tats reads the clock and the arrival times of units, 0 where there is no row.
@@ -153,41 +149,33 @@ func (s *Store) tats(ctx context.Context, application string, units []unit) (now
 	return values[0].Int64, values[1:].plain(), nil
 }
 
-// takeInSteps is for SQLite, in a transaction: nobody else writes meanwhile.
-func (s *Store) takeInSteps(ctx context.Context, application string, units []unit) (*workflow.Refusal, error) {
-	now, tats, err := s.tats(ctx, application, units)
-	if err != nil {
-		return nil, err
-	}
-	if r := refusedBy(units, tats, now); r != nil {
-		return r, nil
-	}
-	for _, table := range []string{"limits", "limits_fast"} {
-		rows := [][]any{}
-		for i, u := range units {
-			if u.table == table {
-				rows = append(rows, []any{application, u.quota.Name, u.quota.Key, max(tats[i], now) + u.cost*u.interval})
-			}
+// takeAlone is one statement for SQLite, where nobody else writes meanwhile.
+func (s *Store) takeAlone(ctx context.Context, application string, units []unit) (*workflow.Refusal, error) {
+	st := s.statement()
+	st.write("WITH q (name, key, cost, tolerance) AS (VALUES ")
+	for i, u := range units {
+		if i > 0 {
+			st.write(", ")
 		}
-		if len(rows) == 0 {
-			continue
-		}
-		st := s.statement()
-		st.insert(table, limitColumns, rows, "")
-		st.write(" ON CONFLICT (application, name, key) DO UPDATE SET tat = excluded.tat")
-		if err := s.db.Write(ctx).Exec(st.String(), st.args...).Error; err != nil {
-			return nil, err
-		}
+		st.write("(?, ?, ?, ?)")
+		st.args = append(st.args, u.quota.Name, u.quota.Key, u.cost*u.interval, u.tolerance)
 	}
-	return nil, nil
+	st.write("), s AS (SELECT q.*, COALESCE(l.tat, 0) AS tat, ", s.nowSQL(), " AS now FROM q LEFT JOIN limits l ON l.application = ? AND l.name = q.name AND l.key = q.key) ",
+		"INSERT INTO limits (application, name, key, tat) SELECT ?, name, key, max(tat, now) + cost FROM s ",
+		"WHERE NOT EXISTS (SELECT 1 FROM s WHERE tat - now > tolerance) ",
+		"ON CONFLICT (application, name, key) DO UPDATE SET tat = excluded.tat")
+	st.args = append(st.args, application, application)
+	tx := s.db.Write(ctx).Exec(st.String(), st.args...)
+	if tx.Error != nil || tx.RowsAffected == int64(len(units)) {
+		return nil, tx.Error
+	}
+	return s.refusal(ctx, application, units, units[0])
 }
 
-var limitColumns = []column{{"application", "text"}, {"name", "text"}, {"key", "text"}, {"tat", "bigint"}}
-
-// takeAtOnce is one statement for PostgreSQL. The chain of inserts runs in
+// takeInChain is one statement for PostgreSQL. The chain of inserts runs in
 // order, since each draws its one row from the one before it; where a unit is
 // gone by then, the chain ends.
-func (s *Store) takeAtOnce(ctx context.Context, application string, units []unit) (*workflow.Refusal, error) {
+func (s *Store) takeInChain(ctx context.Context, application string, units []unit) (*workflow.Refusal, error) {
 	st := s.statement()
 	st.write("WITH p AS MATERIALIZED (SELECT ", s.nowSQL(), " AS now")
 	for i, u := range units {
@@ -246,6 +234,12 @@ func (s *Store) undo(ctx context.Context, application string, units []unit, take
 			return nil, err
 		}
 	}
+	return s.refusal(ctx, application, units, units[taken])
+}
+
+// refusal tells which quota refuses now. Should all be free again, the call was
+// refused all the same, by the unit last.
+func (s *Store) refusal(ctx context.Context, application string, units []unit, last unit) (*workflow.Refusal, error) {
 	now, tats, err := s.tats(ctx, application, units)
 	if err != nil {
 		return nil, err
@@ -253,8 +247,7 @@ func (s *Store) undo(ctx context.Context, application string, units []unit, take
 	if r := refusedBy(units, tats, now); r != nil {
 		return r, nil
 	}
-	// It is free again by now. The call was refused all the same.
-	return &workflow.Refusal{Quota: units[taken].quota, After: time.Second}, nil
+	return &workflow.Refusal{Quota: last.quota, After: time.Second}, nil
 }
 
 // refusedBy returns the refusal of the first quota, in the caller's order, that
@@ -279,7 +272,7 @@ func (s *Store) Return(ctx context.Context, application string, q workflow.Quota
 	if !clean(application, q.Name, q.Key) {
 		return ErrText
 	}
-	return s.giveBack(ctx, application, unitOf(q, 0, 1))
+	return s.giveBack(ctx, application, s.unitOf(q, 0, 1))
 }
 
 func (s *Store) giveBack(ctx context.Context, application string, u unit) error {
@@ -292,7 +285,7 @@ func (s *Store) Spent(ctx context.Context, application string, q workflow.Quota)
 	if !clean(application, q.Name, q.Key) {
 		return false, ErrText
 	}
-	u := unitOf(q, 0, 1)
+	u := s.unitOf(q, 0, 1)
 	values, err := numbers(s.db.Read(ctx).Raw(`SELECT COALESCE((SELECT tat FROM `+u.table+` WHERE application = ? AND name = ? AND key = ?), 0) - `+s.nowSQL(),
 		application, q.Name, q.Key), 1)
 	if err != nil {

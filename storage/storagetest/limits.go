@@ -40,7 +40,7 @@ func testLimitExact(t *testing.T, b Backend) {
 	node := b.Node()
 	for i, limit := range []int{1, 5, 7, 20} {
 		for _, durable := range []bool{true, false} {
-			q := quota("per_address", fmt.Sprintf("k%d", i), limit, time.Hour, durable)
+			q := quota("per_address", fmt.Sprintf("k%d%v", i, durable), limit, time.Hour, durable)
 			errs := race(40, func(i int) error {
 				if i%2 == 0 {
 					return take(node, q)
@@ -50,7 +50,7 @@ func testLimitExact(t *testing.T, b Backend) {
 			if n := won(t, errs, errRefused); n != limit {
 				t.Errorf("%d of 40 passed a limit of %d (durable %v)", n, limit, durable)
 			}
-			exactly := quota("per_address", fmt.Sprintf("just%d", i), limit, time.Hour, durable)
+			exactly := quota("per_address", fmt.Sprintf("just%d%v", i, durable), limit, time.Hour, durable)
 			if n := won(t, race(limit, func(int) error { return take(b, exactly) }), errRefused); n != limit {
 				t.Errorf("%d of %d at once passed a limit of as many (durable %v)", n, limit, durable)
 			}
