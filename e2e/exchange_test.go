@@ -232,7 +232,7 @@ func taken(t *testing.T, s *product.Server, at, what string, got product.Answer,
 		t.Fatalf("%s: no mail to take %s from", at, name)
 	}
 	kind, to, _ := strings.Cut(fresh[len(fresh)-1], " ")
-	text := s.SMTP.Wait(to, kind).Text
+	text := s.SMTP.Wait(t, to, kind).Text
 	code := product.LinkCode(text, name)
 	if name == "digits" {
 		code = product.Digits(text)

@@ -320,7 +320,7 @@ func moved(t *testing.T, r *Rig, w Way) {
 func policy(t *testing.T, r *Rig, w Way) {
 	r.User(r.App, "ada@example.com")
 	p, _, _ := w.Obtain(r, r.App, "ada@example.com")
-	for _, weak := range []string{"short", "password123", "ada@example.com", strings.Repeat("x", 2000)} {
+	for _, weak := range []string{"Xq7", "password123", "ada@example.com", strings.Repeat("x", 2000)} {
 		_, err := r.Engine.Reset(context.Background(), r.App, workflow.ResetInput{Proof: p, NewPassword: weak, Client: Caller})
 		var e *workflow.Error
 		if !errors.As(err, &e) || len(e.Violations["newPassword"]) == 0 || len(e.Violations) != 1 {

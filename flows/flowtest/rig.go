@@ -185,7 +185,7 @@ func (r *Rig) Rekey(o Options) {
 	}
 	r.Engine, err = workflow.New(workflow.Options{
 		Store: store, Ledger: r.Store, Sweeping: r.Store, Limiter: r.Store, Directories: dirs, Applications: r.Store,
-		Hasher: r.pool, Policies: password.NewChecker(), Keys: r.Keys, Deliverer: r.Outbox, Clock: r.Clock, Flows: flows.Builtin(),
+		Hasher: r.pool, Policies: password.NewChecker("argon2id"), Keys: r.Keys, Deliverer: r.Outbox, Clock: r.Clock, Flows: flows.Builtin(),
 		PublicURL: "https://reset.example", MessageIDDomain: "reset.example",
 		Logger: slog.New(slog.NewJSONHandler(&lockedBuffer{buf: r.Log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
