@@ -168,3 +168,4 @@ CREATE TABLE sessions (
     PRIMARY KEY (application, id)
 );
 CREATE INDEX sessions_account ON sessions (application, account_id) WHERE ended_at = 0;
+CREATE INDEX sessions_expires ON sessions (expires_at); -- pruning goes by it
