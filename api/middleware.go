@@ -98,7 +98,9 @@ func (s *server) finish(c echo.Context, ticket string, start time.Time) {
 	if e, _ := c.Get(keyError).(*workflow.Error); e != nil {
 		attrs = append(attrs, "code", string(e.Code))
 		if status >= http.StatusInternalServerError && e.Cause != nil {
-			level = slog.LevelError
+			if !errors.Is(e.Cause, context.Canceled) { // the caller hung up: no fault of ours
+				level = slog.LevelError
+			}
 			attrs = append(attrs, "cause", e.Cause.Error())
 		}
 	}
