@@ -3,6 +3,7 @@ package workflow_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"strings"
 	"testing"
@@ -15,7 +16,15 @@ import (
 	"github.com/resetflow/resetflow/workflow"
 )
 
-func TestMain(m *testing.M) { testkit.Main(m) }
+func TestMain(m *testing.M) {
+	// Enough for every run; -rapid.checks on the command line looks further.
+	for name, value := range map[string]string{"rapid.checks": "30", "rapid.steps": "30"} {
+		if err := flag.Set(name, value); err != nil {
+			panic(err)
+		}
+	}
+	testkit.Main(m)
+}
 
 var bg = context.Background()
 
