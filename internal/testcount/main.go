@@ -14,24 +14,30 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
+	"syscall"
 )
 
 func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	failed, groups := arguments(os.Args[1:])
 	t := newTally(os.Stdout)
 	for _, name := range failed {
 		t.fail(name + " failed before the tests; see above")
 	}
 	for _, group := range groups {
-		if err := run(t, group); err != nil {
+		if err := run(ctx, t, group); err != nil {
 			t.fail(err.Error())
 		}
 	}
-	os.Exit(t.close())
+	status := t.close()
+	stop()
+	os.Exit(status)
 }
 
 // arguments takes the leading -failed flags off and splits the rest at "--".
@@ -53,8 +59,10 @@ func arguments(args []string) (failed []string, groups [][]string) {
 
 // run feeds one `go test -json` to t. The status of go test alone is no news:
 // it is an error only where t saw nothing fail.
-func run(t *tally, args []string) error {
-	cmd := exec.Command("go", append([]string{"test", "-json"}, args...)...)
+func run(ctx context.Context, t *tally, args []string) error {
+	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json"}, args...)...)
+	// Interrupted, go test ends its test processes; killed, it would leave them behind.
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

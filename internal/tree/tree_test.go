@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -15,11 +16,11 @@ import (
 var outside = []string{".git", ".cache", "bin", "node_modules", "screenshots"}
 
 // each calls fn for every text file of the project.
-func each(t *testing.T, fn func(path string, text []byte)) {
+func each(t *testing.T, fn func(name string, text []byte)) {
 	t.Helper()
 	root := filepath.Join("..", "..")
 	seen := 0
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -29,14 +30,14 @@ func each(t *testing.T, fn func(path string, text []byte)) {
 		if !d.Type().IsRegular() || strings.HasPrefix(d.Name(), "resetflow.db") {
 			return nil
 		}
-		text, err := os.ReadFile(path)
+		text, err := os.ReadFile(file)
 		if err != nil {
 			return err
 		}
 		if bytes.IndexByte(text, 0) >= 0 {
 			return nil // an image or a program
 		}
-		rel, err := filepath.Rel(root, path)
+		rel, err := filepath.Rel(root, file)
 		if err != nil {
 			return err
 		}
@@ -68,10 +69,10 @@ func TestNoPathOfAMachine(t *testing.T) {
 		here = append(here, regexp.QuoteMeta(parent+string(filepath.Separator)))
 	}
 	local := regexp.MustCompile(`(^|[\s"'` + "`" + `(=:])(` + strings.Join(here, "|") + `)`)
-	each(t, func(path string, text []byte) {
+	each(t, func(name string, text []byte) {
 		for i, line := range bytes.Split(text, []byte("\n")) {
-			if local.Match(line) || homes.Match(line) && path != "internal/tree/tree_test.go" {
-				t.Errorf("%s:%d holds a path of one machine: %s", path, i+1, line)
+			if local.Match(line) || homes.Match(line) && name != "internal/tree/tree_test.go" {
+				t.Errorf("%s:%d holds a path of one machine: %s", name, i+1, line)
 			}
 		}
 	})
@@ -81,8 +82,8 @@ func TestNoPathOfAMachine(t *testing.T) {
 var link = regexp.MustCompile(`\]\(([^)\s]+)[^)]*\)`)
 
 func TestLinksLeadSomewhere(t *testing.T) {
-	each(t, func(path string, text []byte) {
-		if !strings.HasSuffix(path, ".md") {
+	each(t, func(name string, text []byte) {
+		if !strings.HasSuffix(name, ".md") {
 			return
 		}
 		for _, m := range link.FindAllSubmatch(text, -1) {
@@ -90,23 +91,25 @@ func TestLinksLeadSomewhere(t *testing.T) {
 			if target == "" || strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
 				continue
 			}
-			if _, err := os.Stat(filepath.Join("..", "..", filepath.Dir(path), target)); err != nil {
-				t.Errorf("%s links to %s, which is not there", path, target)
+			if _, err := os.Stat(filepath.Join("..", "..", filepath.FromSlash(path.Dir(name)), target)); err != nil {
+				t.Errorf("%s links to %s, which is not there", name, target)
 			}
 		}
 	})
 }
 
-// TestEveryPageIsInTheIndex keeps docs/README.md complete.
+// TestEveryPageIsInTheIndex keeps the README.md of each folder of docs complete.
 func TestEveryPageIsInTheIndex(t *testing.T) {
-	index, err := os.ReadFile(filepath.Join("..", "..", "docs", "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	each(t, func(path string, _ []byte) {
-		page, ok := strings.CutPrefix(path, "docs/")
-		if ok && strings.HasSuffix(page, ".md") && page != "README.md" && !bytes.Contains(index, []byte("("+page+")")) {
-			t.Errorf("docs/README.md does not name %s", page)
+	each(t, func(name string, _ []byte) {
+		if !strings.HasPrefix(name, "docs/") || !strings.HasSuffix(name, ".md") || path.Base(name) == "README.md" {
+			return
+		}
+		index, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(path.Dir(name)), "README.md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(index, []byte("("+path.Base(name)+")")) {
+			t.Errorf("%s/README.md does not name %s", path.Dir(name), path.Base(name))
 		}
 	})
 }
