@@ -119,7 +119,8 @@ func (c *Config) check() (name string, err error) {
 	return "", nil
 }
 
-// warnings are what is taken and worth a word.
+// warnings are what is taken and worth a word. What smtp.url says about TLS is
+// warned about by the sender itself.
 func (c *Config) warnings() []string {
 	var w []string
 	if c.Tracing.OTLPEndpoint != "" {
@@ -127,9 +128,6 @@ func (c *Config) warnings() []string {
 	}
 	if c.KDF.Algorithm == "bcrypt" && c.KDF.BcryptCost < 10 {
 		w = append(w, "kdf.bcrypt_cost: below 10 hashes are quickly guessed once stolen; for tests and benchmarks only")
-	}
-	if plaintextSMTP(c.SMTP.URL) {
-		w = append(w, "smtp.url: tls=off sends mails, and the codes in them, in the clear; for a relay on the same machine only")
 	}
 	return w
 }

@@ -187,11 +187,6 @@ func smtpURL(to *string, s string) error {
 	return nil
 }
 
-func plaintextSMTP(s string) bool {
-	u, err := url.Parse(s)
-	return s != "" && err == nil && u.Query().Get("tls") == "off"
-}
-
 const minAdminToken = 32
 
 func adminToken(to *string, s string) error {

@@ -142,7 +142,7 @@ func (r *reader) check(app *workflow.Application, flows []workflow.FlowPolicy) {
 	}
 	r.each("redirectUrls", app.RedirectURLs, redirectURL, "https://host/path without user, fragment and blanks")
 	r.each("hosts", app.Hosts, host, "a lower-case DNS name without scheme, port and path")
-	if !locale(app.Locale) {
+	if !Locale(app.Locale) {
 		r.refuse("locale", workflow.VioInvalidLocale)
 	}
 	if app.Mail.From != "" && !Mailbox(app.Mail.From) {

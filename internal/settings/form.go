@@ -27,9 +27,9 @@ var (
 func slug(s string) bool  { return slugForm.MatchString(s) }
 func color(s string) bool { return colorForm.MatchString(s) }
 
-// locale reports whether s is a well-formed language tag (RFC 5646 §2.1). A
+// Locale reports whether s is a well-formed language tag (RFC 5646 §2.1). A
 // well-formed tag nobody knows is fine: it falls back.
-func locale(s string) bool {
+func Locale(s string) bool {
 	if len(s) > 35 || !tagForm.MatchString(s) {
 		return false
 	}
