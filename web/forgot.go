@@ -3,7 +3,6 @@ package web
 import (
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/resetflow/resetflow/workflow"
 )
@@ -76,7 +75,7 @@ func (v *visit) ask(typed, email string, flow workflow.FlowName) error {
 func (v *visit) note(a workflow.Accepted) {
 	v.state.Flow, v.state.Request, v.state.Digits = string(a.Flow), a.RequestCode, ""
 	v.state.Expires = a.ExpiresAt.Unix()
-	v.state.Again = v.now().Add(a.ResendAfter + time.Second - 1).Unix()
+	v.state.Again = v.now().Add(a.ResendAfter).UnixMilli()
 }
 
 // waitingRoom is the page that says to look into the mail.

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"net/http"
+
 	"golang.org/x/text/language"
 
 	"github.com/resetflow/resetflow/templates"
@@ -10,8 +12,9 @@ import (
 // before, preferred by the browser, the application's.
 func (v *visit) speak() {
 	q, header := v.Request().URL.Query().Get("locale"), v.Request().Header.Get("Accept-Language")
+	reads := v.Request().Method == http.MethodGet || v.Request().Method == http.MethodHead
 	for _, n := range v.s.Texts.Names() { // the switch offers these and no others
-		if n.Locale == q {
+		if reads && n.Locale == q {
 			v.state.Locale = q
 		}
 	}

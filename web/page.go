@@ -40,14 +40,15 @@ type view struct {
 // mistake is one thing to mend, linked to its field.
 type mistake struct{ Field, Text string }
 
-// At returns the first sentence about a field, "" where it is right.
+// At returns what is to mend about a field, "" where it is right.
 func (w view) At(field string) string {
+	var all []string
 	for _, m := range w.Wrong {
 		if m.Field == field {
-			return m.Text
+			all = append(all, m.Text)
 		}
 	}
-	return ""
+	return strings.Join(all, " ")
 }
 
 func loadViews() (map[string]*template.Template, error) {

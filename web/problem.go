@@ -14,9 +14,8 @@ import (
 type problem struct {
 	Title, Text string
 	Ticket      string
-	Again       string // address of "try again", "" for none
+	Again       string // path of "try again", "" for none
 	AgainText   string
-	Typed       bool // offer to type a code
 }
 
 // fail answers an error with a calm page in the person's language.
@@ -26,22 +25,23 @@ func (v *visit) fail(err error) error {
 	}
 	e := workflow.AsError(err)
 	status := statusOf(e)
-	p := problem{}
+	p := problem{Again: v.base + "/forgot-password", AgainText: v.texts.Problem.Button}
+	if m := v.Request().Method; m == http.MethodGet || m == http.MethodHead {
+		p.Again = v.Request().URL.Path // a route of ours: it was matched
+	}
 	p.Title, p.Text = v.texts.Failure(e.Code, e.RetryAfter)
 	v.wait(e)
 	switch status {
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		p.Again = ""
 	case http.StatusInternalServerError:
 		p.Ticket = v.ticket()
 		v.s.Logger.LogAttrs(v.Request().Context(), slog.LevelError, "page failed",
 			slog.String("ticket", p.Ticket), slog.String("route", v.Path()), slog.Any("error", err))
-		p.Again, p.AgainText = "/forgot-password", v.texts.Problem.Button
 	case http.StatusForbidden, http.StatusBadRequest, http.StatusUnsupportedMediaType, http.StatusRequestEntityTooLarge:
 		p.Title, p.Text = v.texts.Problem.StaleTitle, v.texts.Problem.StaleText
-		p.Again, p.AgainText = "/forgot-password", v.texts.Problem.Button
 	default:
 		p.Ticket = v.ticket()
-		p.Again, p.AgainText = "/forgot-password", v.texts.Problem.Button
 	}
 	if v.app == nil {
 		p.Again = ""

@@ -34,7 +34,7 @@ func (s *server) reset(v *visit) error {
 	p, ok := v.state.proof()
 	switch {
 	case v.state.Dead:
-		return v.gone(false, v.state.Support != "")
+		return v.gone(false, false)
 	case ok && p.Kind() == workflow.ProofVerificationCode: // it was right a moment ago; asking again would count
 		return v.show(statusOK, "reset", v.resetView(v.app.Policy, nil))
 	case ok:
@@ -52,6 +52,9 @@ func (s *server) reset(v *visit) error {
 func (v *visit) takeFromAddress(q url.Values) error {
 	p := workflow.Proof{EmailAuthCode: q.Get("email_auth_code"), PasswordResetCode: q.Get("password_reset_code")}
 	v.state.drop()
+	if p.PasswordResetCode != "" {
+		v.state.Flow = string(flowSupport)
+	}
 	once := len(q["email_auth_code"])+len(q["password_reset_code"]) == 1
 	if !once || len(p.EmailAuthCode)+len(p.PasswordResetCode) > 256 || p == (workflow.Proof{}) {
 		v.state.Dead = true

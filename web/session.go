@@ -20,7 +20,7 @@ type state struct {
 	Flow    string `json:"f,omitempty"` // the flow that was asked for
 	Return  string `json:"b,omitempty"` // where to go afterwards, from the application's list
 	Expires int64  `json:"x,omitempty"` // end of the lifetime, seconds since the epoch
-	Again   int64  `json:"a,omitempty"` // when one may ask again, seconds since the epoch
+	Again   int64  `json:"a,omitempty"` // when one may ask again, milliseconds since the epoch
 	Resent  bool   `json:"s,omitempty"` // say once that a new message was sent
 
 	Request string `json:"r,omitempty"` // requestCode

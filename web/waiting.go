@@ -22,7 +22,7 @@ func (s *server) sent(v *visit) error {
 	if err := v.onlyReads(); err != nil {
 		return err
 	}
-	if v.state.Typed == "" || v.state.Flow == "" {
+	if v.state.Typed == "" || v.state.Flow != string(flowLink) {
 		return v.forward("/forgot-password")
 	}
 	return v.show(statusOK, "wait", v.waitView("/forgot-password/sent"))
@@ -36,7 +36,7 @@ func (v *visit) waitView(self string) view {
 	if flow == flowOTP {
 		d.Digits = max(set.Digits, 6)
 	}
-	if rest := time.Unix(v.state.Again, 0).Sub(v.now()); rest > 0 {
+	if rest := time.UnixMilli(v.state.Again).Sub(v.now()); rest > 0 {
 		d.Again = wholeSeconds(rest)
 	}
 	w := v.view(v.texts.Check.Title, self, d)
@@ -69,7 +69,7 @@ func (s *server) resend(v *visit) error {
 		return err
 	}
 	if e.Code == workflow.CodeCooldown {
-		v.state.Again = v.now().Add(e.RetryAfter + time.Second - 1).Unix()
+		v.state.Again = v.now().Add(e.RetryAfter).UnixMilli()
 	}
 	return v.again(e, "wait", v.waitView(v.waitingRoom()))
 }
@@ -102,10 +102,11 @@ var errStartOver = workflow.Fail(workflow.CodeForbidden, nil)
 // gone says that a link or a code is over, and offers a new one by one click.
 func (v *visit) gone(code, support bool) error {
 	v.state.drop()
+	v.state.Dead = !code // a reload says the same
 	if _, ok := v.s.Canonical(v.state.Typed); !ok {
 		v.state.Typed = ""
 	}
-	w := v.view(v.texts.Gone.Title, "/forgot-password", goneData{Email: v.state.Typed, Support: support, Code: code})
+	w := v.view(v.texts.Gone.Title, "/forgot-password", goneData{Email: v.state.Typed, Support: support || v.state.Flow == string(flowSupport), Code: code})
 	if code {
 		w.Title = v.texts.Gone.CodeTitle
 	}
