@@ -19,11 +19,15 @@ func TestCredentials(t *testing.T) {
 	gone := f.key("gone", workflow.KeySecret, "deleted", nil, string(PermWorkflow))
 	revoked := f.key("revoked", workflow.KeySecret, "acme", nil, string(PermWorkflow))
 	greedy := f.key("greedy", workflow.KeyPublishable, "acme", nil, string(PermLinkCreate), string(PermUsersWrite), string(PermWorkflow))
+	mislabelled := f.key("mislabelled", workflow.KeySecret, "acme", nil, string(PermWorkflow))
 	for hash, k := range f.world.keys {
-		if k.ID == "revoked" {
+		switch k.ID {
+		case "revoked":
 			k.RevokedAt = testTime
-			f.world.keys[hash] = k
+		case "mislabelled":
+			k.Type = workflow.KeyPublishable
 		}
+		f.world.keys[hash] = k
 	}
 	unknown, _, _ := NewKey("acme", "n", workflow.KeySecret, []string{string(PermWorkflow)}, nil, testTime)
 	wrongType := strings.Replace(secret, "rfsk_", "rfpk_", 1)
@@ -49,6 +53,7 @@ func TestCredentials(t *testing.T) {
 		"access token":            {route, []string{"Authorization", "Bearer eyJhbGciOiJFZERTQSJ9.e30.c2ln"}, 401, workflow.CodeUnauthenticated},
 		"unknown key":             {route, []string{"X-Api-Key", unknown}, 401, workflow.CodeUnauthenticated},
 		"key of the other type":   {route, []string{"X-Api-Key", wrongType}, 401, workflow.CodeUnauthenticated},
+		"row of another type":     {route, []string{"X-Api-Key", mislabelled}, 401, workflow.CodeUnauthenticated},
 		"revoked key":             {route, []string{"X-Api-Key", revoked}, 401, workflow.CodeUnauthenticated},
 		"key without application": {route, []string{"X-Api-Key", gone}, 401, workflow.CodeUnauthenticated},
 		"padding":                 {route, []string{"X-Api-Key", secret + "="}, 401, workflow.CodeUnauthenticated},
@@ -82,6 +87,9 @@ func TestCredentials(t *testing.T) {
 }
 
 func TestWithoutAdminToken(t *testing.T) {
+	if newServer(Deps{}).isAdmin("") {
+		t.Error("no token is no password")
+	}
 	f := start(t, func(d *Deps) { d.AdminToken = "" })
 	for _, token := range []string{"", " ", "x"} {
 		if res := f.do("GET", "/admin/v1/applications", "", "Authorization", "Bearer "+token); res.status != 401 {
