@@ -15,7 +15,7 @@ TESTFLAGS ?= -timeout=10m $(if $(CI),-count=1)
 FAILED    ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help test race plain lint fmt generate bench demo build assets clean setup
+.PHONY: help test lint gofmt vet golangci fmt generate bench demo build assets clean setup
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -28,10 +28,16 @@ test: setup ## run all tests, on SQLite and PostgreSQL, with the race detector, 
 	race="$$($(GO) list -e ./... | grep -vE '$(PLAIN_PATTERN)')"; \
 	$(COUNT) $(addprefix -failed ,$(FAILED)) $(TESTFLAGS) -race $$race $${plain:+-- $(TESTFLAGS) $$plain}
 
-lint: ## check form: gofmt, go vet, golangci-lint (the first run builds it)
+lint: gofmt vet golangci ## check form: gofmt, go vet, golangci-lint (the first run builds it)
+
+gofmt:
 	@unformatted="$$(gofmt -l .)"; \
 	if [ -n "$$unformatted" ]; then echo "not gofmt-ed (make fmt mends it):"; echo "$$unformatted"; exit 1; fi
+
+vet:
 	$(GO) vet ./...
+
+golangci:
 	$(LINT) run ./...
 
 fmt: ## format the Go files
