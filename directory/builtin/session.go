@@ -2,6 +2,7 @@ package builtin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -69,7 +70,7 @@ func (d *Directory) issue(app *workflow.Application, f family, accountID string,
 // Open opens a session without a password, after a reset that promised it.
 func (d *Directory) Open(ctx context.Context, app *workflow.Application, accountID string, c workflow.Client) (workflow.Tokens, error) {
 	row, err := d.byID(ctx, app.Slug, accountID)
-	if err == workflow.ErrNotFound || err == nil && row.Disabled {
+	if errors.Is(err, workflow.ErrNotFound) || err == nil && row.Disabled {
 		return workflow.Tokens{}, workflow.Fail(workflow.CodeInvalidGrant, nil)
 	}
 	if err != nil {
@@ -86,7 +87,7 @@ func (d *Directory) begin(ctx context.Context, app *workflow.Application, row ac
 		}
 		return d.audit(ctx, auditRow{Application: app.Slug, Event: "authn_login_success", AccountID: row.ID, Actor: c.Actor, ClientIP: c.IP, Cause: cause})
 	})
-	if err == workflow.ErrGeneration {
+	if errors.Is(err, workflow.ErrGeneration) {
 		return workflow.Tokens{}, workflow.Fail(workflow.CodeInvalidGrant, err)
 	}
 	if err != nil {

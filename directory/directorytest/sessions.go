@@ -223,6 +223,12 @@ func lifetimes(t *testing.T, w *World) {
 	w.Clock.Advance(30 * time.Minute)
 	_, err = w.Sessions.Refresh(t.Context(), w.App, idle.RefreshToken)
 	wantCode(t, "idle", err, workflow.CodeInvalidGrant)
+
+	old := w.login(t, rightOne) // a shorter setting counts for sessions that are open already
+	w.Clock.Advance(2 * time.Minute)
+	w.App.Sessions.Refresh = workflow.Duration(time.Minute)
+	_, err = w.Sessions.Refresh(t.Context(), w.App, old.RefreshToken)
+	wantCode(t, "past an absolute end set later", err, workflow.CodeInvalidGrant)
 }
 
 // endedBy: what kills every older token at once.

@@ -74,7 +74,7 @@ func TestCommonAndStrength(t *testing.T) {
 	for pw, want := range map[string]string{
 		"password": "too_common", "PASSWORD": "too_common", "p a s s w o r d": "too_common", "Password1!": "too_common", "Password123456!": "too_common",
 		"passwordpassword": "too_common", "trustno1": "too_common", "p4ssw0rd": "too_weak", "aaaaaaaaaaaa": "too_weak", "qqqqqqqqqqqqqqqqqq": "too_weak",
-		"дждждждждждж": "too_weak", "abcdefghijk": "too_weak", "correct horse battery": "", "Tr0ub4dor&3-lake": "", "kühler Wald im Nebel": "", "короткий лесной путь": "",
+		"дждждждждждж": "too_weak", "abcdefghijk": "too_weak", "l33tsp34k": "too_weak", "Dr4g0nfly1": "too_weak", "correct horse battery": "", "Tr0ub4dor&3-lake": "", "kühler Wald im Nebel": "", "короткий лесной путь": "",
 	} {
 		if got := codes(p, pw); got != want {
 			t.Errorf("%s: %q, want %q", pw, got, want)

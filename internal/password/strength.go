@@ -5,14 +5,12 @@ import (
 	"unicode"
 
 	zxcvbn "github.com/ccojocar/zxcvbn-go"
-	"github.com/ccojocar/zxcvbn-go/match"
 	"github.com/ccojocar/zxcvbn-go/matching"
 )
 
-const (
-	strengthRunes = 64 // the estimator's work grows with the cube of the length
-	leetKinds     = 6  // and with the product of the spellings of digits and signs
-)
+// strengthRunes is how much is looked at: the estimator's work grows with the
+// cube of the length.
+const strengthRunes = 64
 
 // Strength estimates how hard a password is to guess: the zxcvbn score, 0 to 4,
 // of its first 64 characters.
@@ -23,12 +21,29 @@ func strength(password string, words []string) int {
 	if len(runes) > strengthRunes {
 		runes = runes[:strengthRunes]
 	}
-	runes = latin(unit(runes))
-	filters := []func(match.Matcher) bool{}
-	if kinds(runes) > leetKinds {
-		filters = append(filters, matching.FilterL33tMatcher)
+	text := string(latin(unit(runes)))
+	score := estimateScore(text, words)
+	for _, ones := range []string{"i", "l"} {
+		if spelt := unleet(text, ones); spelt != text && score > 0 {
+			score = min(score, estimateScore(spelt, words))
+		}
 	}
-	return zxcvbn.PasswordStrength(string(runes), words, filters...).Score
+	return score
+}
+
+// estimateScore asks the estimator, without its own search for digits in place
+// of letters: that tries the product of all spellings and takes a third of a
+// second for a text made for it.
+func estimateScore(text string, words []string) int {
+	return zxcvbn.PasswordStrength(text, words, matching.FilterL33tMatcher).Score
+}
+
+// unleet reads digits and signs as the letters they are often put for; ones is
+// what "1" is read as. Those at the end stay: there they are mostly added.
+func unleet(text, ones string) string {
+	stem := strings.TrimRightFunc(text, func(r rune) bool { return !unicode.IsLetter(r) })
+	return strings.NewReplacer("4", "a", "@", "a", "8", "b", "(", "c", "{", "c", "[", "c", "<", "c", "3", "e", "6", "g", "9", "g",
+		"1", ones, "!", ones, "|", ones, "0", "o", "$", "s", "5", "s", "7", "t", "+", "t", "%", "x", "2", "z").Replace(stem) + text[len(stem):]
 }
 
 // unit returns what a password repeats: "дждждж" is worth "дж". The estimator
@@ -62,14 +77,4 @@ func latin(r []rune) []rune {
 		out[i] = c
 	}
 	return out
-}
-
-func kinds(r []rune) int {
-	n := 0
-	for _, c := range "4@8({[<369&1!|0$5+7%2" {
-		if strings.ContainsRune(string(r), c) {
-			n++
-		}
-	}
-	return n
 }
