@@ -113,3 +113,27 @@ func TestEveryPageIsInTheIndex(t *testing.T) {
 		}
 	})
 }
+
+// TestNamedTestsExist keeps the tests that pages point to as proof.
+func TestNamedTestsExist(t *testing.T) {
+	mention := regexp.MustCompile("`(Test[A-Z][A-Za-z0-9]*)`")
+	declared := regexp.MustCompile(`(?m)^func (Test[A-Z][A-Za-z0-9]*)\(`)
+	there, named := map[string]bool{}, map[string]string{}
+	each(t, func(name string, text []byte) {
+		switch {
+		case strings.HasSuffix(name, "_test.go"):
+			for _, m := range declared.FindAllSubmatch(text, -1) {
+				there[string(m[1])] = true
+			}
+		case strings.HasSuffix(name, ".md"):
+			for _, m := range mention.FindAllSubmatch(text, -1) {
+				named[string(m[1])] = name
+			}
+		}
+	})
+	for test, page := range named {
+		if !there[test] {
+			t.Errorf("%s names %s, which is not there", page, test)
+		}
+	}
+}
