@@ -27,12 +27,14 @@ func openDatabase(ctx context.Context, c config.Config) (*database.DB, error) {
 	return db, nil
 }
 
-// named puts the key in front of an error that does not name it.
+// named puts the key in front of an error that does not name it, and makes it
+// one line: database drivers like several.
 func named(key string, err error) error {
-	if strings.HasPrefix(err.Error(), key) {
-		return err
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	if strings.HasPrefix(text, key) {
+		return errors.New(text)
 	}
-	return fmt.Errorf("%s: %w", key, err)
+	return fmt.Errorf("%s: %s", key, text)
 }
 
 // migrated brings the schema up to date where the configuration allows it, and

@@ -29,7 +29,8 @@ func (importCommand) Help() string {
             ada@example.com,$2b$12$…,Ada,en,false,sales;support
 JSON lines: {"email":"ada@example.com","passwordHash":"$argon2id$…","name":"Ada","orgs":["sales"]}
 
-Only the address is required; a user without a hash has no password yet.
+Only the address is required. A user without a hash signs in elsewhere: there is
+no password to reset.
 Hashes: argon2id in PHC form, bcrypt. A bad row is listed with its line and left
 out, the others are imported; the exit code is 1 if any was bad.`
 }

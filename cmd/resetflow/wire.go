@@ -212,6 +212,9 @@ func (s *service) close() error {
 	return s.db.Close()
 }
 
+// cutOff says that something was still running when patience ended.
+type cutOff struct{ error }
+
 // drain ends the service: no new work, what runs may finish within patience.
 func (s *service) drain(patience time.Duration) error {
 	s.ready.leaving.Store(true)
@@ -221,10 +224,14 @@ func (s *service) drain(patience time.Duration) error {
 	go func() { jobs <- s.queue.Stop(ctx) }()
 	err := s.server.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = errors.Join(fmt.Errorf("shutdown_timeout: requests were still running after %s; they were cut off", patience), s.server.Close())
+		_ = s.server.Close()
+		err = cutOff{fmt.Errorf("shutdown_timeout: requests were still running after %s and were cut off; raise it if they need longer", patience)}
 	}
-	if stop := <-jobs; stop != nil {
-		err = errors.Join(err, fmt.Errorf("shutdown_timeout: jobs were still running after %s; they run again at the next start", patience))
+	switch stop := <-jobs; {
+	case errors.Is(stop, context.DeadlineExceeded) && err == nil:
+		err = cutOff{fmt.Errorf("shutdown_timeout: jobs were still running after %s; they run again at the next start", patience)}
+	case stop != nil && err == nil:
+		err = stop
 	}
 	return err
 }
