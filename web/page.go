@@ -56,7 +56,7 @@ func loadViews() (map[string]*template.Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	funcs := template.FuncMap{"sent": sentTo, "account": accountOf, "initial": initial}
+	funcs := template.FuncMap{"sent": sentTo, "account": accountOf, "initial": initial, "bare": bare}
 	views := map[string]*template.Template{}
 	for _, n := range names {
 		if n.Name() == "layout.html" {
@@ -93,6 +93,14 @@ func initial(name string) string {
 		return strings.ToUpper(string(r))
 	}
 	return ""
+}
+
+// bare takes the angle brackets off an address without a name.
+func bare(address string) string {
+	if strings.HasPrefix(address, "<") {
+		return strings.Trim(address, "<>")
+	}
+	return address
 }
 
 // view starts the data of a page.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,6 +40,9 @@ func (s *server) checkPassword(v *visit) error {
 	out.Word = v.texts.Password.StrengthWord(out.Score)
 	for _, x := range s.Policies.Check(v.app.Policy, password, []string{v.state.Account, v.app.Name}) {
 		out.Failed = append(out.Failed, x.Code)
+	}
+	if out.Score < v.app.Policy.MinStrength && !slices.Contains(out.Failed, workflow.VioTooWeak) {
+		out.Failed = append(out.Failed, workflow.VioTooWeak) // the policy may have stopped at an earlier rule
 	}
 	return v.JSON(http.StatusOK, out)
 }

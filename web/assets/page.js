@@ -84,8 +84,11 @@
 			strength.hidden = false;
 			strength.dataset.score = v.score;
 			$('b', strength).textContent = v.word;
-			all('li', list).forEach((li) => tick(li, !v.failed.includes(li.dataset.rule) &&
-				!(li.dataset.rule === 'too_common' && v.failed.includes('breached'))));
+			const short = v.failed.includes('too_short'); // then nothing else was judged yet
+			all('li', list).forEach((li) => {
+				const rule = li.dataset.rule;
+				tick(li, !v.failed.includes(rule) && !(short && !counted[rule]) && !(rule === 'too_common' && v.failed.includes('breached')));
+			});
 		} catch { /* the form itself will tell */ }
 	};
 	password.addEventListener('input', () => {
