@@ -130,7 +130,9 @@ func testOthers(t *testing.T, b Backend) {
 	r, operator, done, stranger := challenged("ann"), challenged("ann"), challenged("ann"), challenged("bob")
 	operator.Origin, operator.State = workflow.OriginOperator, workflow.StateLocked
 	done.State = workflow.StateCompleted
-	insert(t, b, r, operator, done, stranger)
+	elsewhere := challenged("ann")
+	elsewhere.Application = "other"
+	insert(t, b, r, operator, done, stranger, elsewhere)
 	got, others, err := b.Request(ctx, app, workflow.Locator{ID: r.ID})
 	must(t, err)
 	if got.ID != r.ID || len(others) != 1 || others[0].ID != operator.ID {

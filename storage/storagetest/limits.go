@@ -185,7 +185,7 @@ func testRefusal(t *testing.T, b Backend) {
 
 func testLimitJoins(t *testing.T, b Backend) {
 	q := quota("per_address", "joined", 2, time.Hour, true)
-	shared := quota("per_application", "", 1000, time.Hour, false)
+	shared := quota("per_application", "", 1000, 24*time.Hour, false)
 	for range 5 {
 		err := b.Atomically(ctx, func(ctx ctxType) error {
 			r, err := b.Take(ctx, app, q, shared)
@@ -199,6 +199,9 @@ func testLimitJoins(t *testing.T, b Backend) {
 	}
 	if n := left(t, b, q, 5); n != 2 {
 		t.Errorf("%d of 2 units left after five that were rolled back", n)
+	}
+	if n := left(t, b, shared, 1100); n > 1000 {
+		t.Errorf("%d units of 1000: a node leased what was rolled back", n)
 	}
 }
 
