@@ -52,7 +52,7 @@ func (c demoCommand) Run(ctx context.Context, w *world) (err error) {
 	if err != nil {
 		return err
 	}
-	defer ln.Close()
+	defer func() { _ = ln.Close() }()
 	public, err := demoURL(ln.Addr())
 	if err != nil {
 		return wrongUsage(err)
@@ -67,7 +67,7 @@ func (c demoCommand) Run(ctx context.Context, w *world) (err error) {
 	if err != nil {
 		return fmt.Errorf("demo: the inbox does not start: %w", err)
 	}
-	defer inbox.Close()
+	defer func() { _ = inbox.Close() }()
 
 	cfg := demoConfig(c.Listen, public, folder, inbox.URL())
 	db, err := openDatabase(ctx, cfg)

@@ -61,7 +61,7 @@ func run(args []string, w *world) (code int) {
 	}
 	chosen, err := parser.Parse(args)
 	if err != nil {
-		return report(w, wrongUsage(fmt.Errorf("%s; see resetflow --help", err)))
+		return report(w, wrongUsage(fmt.Errorf("%w; see resetflow --help", err)))
 	}
 	ctx, stop := interruptible()
 	defer stop()

@@ -20,7 +20,7 @@ func (c migrateUpCommand) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	applied, err := db.MigrateUp(ctx)
 	for _, name := range applied {
 		fmt.Fprintln(w.stdout, "applied "+name)
@@ -40,7 +40,7 @@ func (c migrateStatusCommand) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	pending, err := db.Pending(ctx)
 	if err != nil {
 		return err

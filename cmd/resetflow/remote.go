@@ -53,7 +53,7 @@ func (r *remote) call(ctx context.Context, method, path string, body []byte, out
 		}
 		return fmt.Errorf("--server: %s cannot be reached: %w", r.base, err)
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	answer, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
 		return fmt.Errorf("--server: the answer broke off: %w", err)

@@ -32,7 +32,7 @@ func (c serveCommand) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	defer ln.Close()
+	defer func() { _ = ln.Close() }()
 	metricsListener, err := listenMetrics(ctx, l.Metrics.Listen)
 	if err != nil {
 		return err
@@ -65,7 +65,7 @@ func (s *service) run(ctx context.Context, ln, metricsListener net.Listener) (er
 	failed := make(chan error, 2)
 	if metricsListener != nil {
 		m := s.metrics.server()
-		defer m.Close()
+		defer func() { _ = m.Close() }()
 		go serveOn(m, metricsListener, failed)
 	}
 	go serveOn(s.server, ln, failed)

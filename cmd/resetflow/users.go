@@ -42,7 +42,7 @@ func (c importCommand) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return wrongUsage(err)
 	}
-	defer source.Close()
+	defer func() { _ = source.Close() }()
 	counted := &countingReader{Reader: source}
 	rows, err := newRowReader(counted)
 	if err != nil {
@@ -86,6 +86,9 @@ func (r *importRun) all(ctx context.Context, rows rowReader, counted *countingRe
 			r.bad++
 			r.progress.clear()
 			fmt.Fprintf(r.w.stderr, "%s:%d: %s\n", r.File, row.line, printable(fault.Error()))
+		case ctx.Err() != nil:
+			r.progress.clear()
+			return fmt.Errorf("%s:%d: interrupted after %s; run the import again, what is there already is listed as such", r.File, row.line, count(r.good, "imported user"))
 		default:
 			r.progress.clear()
 			return fmt.Errorf("%s:%d: stopped here after %s: %w; mend it and run the import again", r.File, row.line, count(r.good, "imported user"), because(err))

@@ -11,7 +11,7 @@ import (
 
 // Bounds of contract §10, and of good sense where it names none.
 const (
-	minSeconds  = time.Second
+	shortest    = time.Second
 	maxResend   = time.Hour
 	maxAccess   = 24 * time.Hour // a stolen access token elsewhere lives as long
 	maxSession  = 10 * 365 * 24 * time.Hour
@@ -35,7 +35,7 @@ func (r *reader) application(app *workflow.Application, v strictjson.Value, flow
 		member{"name", func(path string, v strictjson.Value) { r.named = true; name.read(path, v) }},
 		member{"flows", func(path string, v strictjson.Value) { r.flows(app, path, v, flows) }},
 		r.text("defaultFlow", (*string)(&app.DefaultFlow)),
-		r.duration("resendAfter", &app.ResendAfter, minSeconds, maxResend),
+		r.duration("resendAfter", &app.ResendAfter, shortest, maxResend),
 		r.nested("confirmation",
 			r.boolean("enabled", &app.Confirmation.Enabled),
 			r.boolean("allowSkip", &app.Confirmation.AllowSkip)),
@@ -66,9 +66,9 @@ func (r *reader) application(app *workflow.Application, v strictjson.Value, flow
 			r.rate("failedCodes", &limits.FailedCodes),
 			r.rate("failedLogins", &limits.FailedLogins)),
 		r.nested("sessions",
-			r.duration("access", &app.Sessions.Access, minSeconds, maxAccess),
-			r.duration("refresh", &app.Sessions.Refresh, minSeconds, maxSession),
-			r.duration("idle", &app.Sessions.Idle, minSeconds, maxSession)),
+			r.duration("access", &app.Sessions.Access, shortest, maxAccess),
+			r.duration("refresh", &app.Sessions.Refresh, shortest, maxSession),
+			r.duration("idle", &app.Sessions.Idle, shortest, maxSession)),
 		r.nested("directory", r.text("kind", &app.Directory.Kind)),
 		r.texts("dialects", &app.Dialects),
 		r.nested("dialect",
@@ -102,7 +102,7 @@ func (r *reader) flow(app *workflow.Application, path string, v strictjson.Value
 	s := flowDefaults(p)
 	members := []member{
 		r.boolean("enabled", &s.Enabled),
-		r.duration("lifetime", &s.Lifetime, minSeconds, p.MaxLifetime),
+		r.duration("lifetime", &s.Lifetime, shortest, p.MaxLifetime),
 	}
 	for _, key := range flowKeys(p) {
 		switch key {
