@@ -98,22 +98,30 @@ func TestAdministrationIsAudited(t *testing.T) {
 	})
 }
 
-// TestNothingStaleWithoutDatabase closes the database under a store with a full cache.
+// TestNothingStaleWithoutDatabase closes the database under a store with a full
+// cache, once with polling and once without.
 func TestNothingStaleWithoutDatabase(t *testing.T) {
 	testkit.EachDatabase(t, func(t *testing.T, db *database.DB) {
 		ctx := context.Background()
-		s := storage.New(db, nil, &clock{})
-		ok(t, s.Create(ctx, workflow.DefaultApplication("acme"), "admin"))
+		still, polling := storage.New(db, nil, &clock{}), storage.New(db, nil, &clock{})
+		ok(t, still.Create(ctx, workflow.DefaultApplication("acme"), "admin"))
 		running, cancel := context.WithCancel(ctx)
-		defer cancel()
 		ended := make(chan struct{})
-		go func() { s.Run(running); close(ended) }()
-		_, err := s.Application(ctx, "acme")
-		ok(t, err)
+		go func() { polling.Run(running); close(ended) }()
+		time.Sleep(1200 * time.Millisecond) // the first poll empties the cache
+		for _, s := range []*storage.Store{still, polling} {
+			_, err := s.Application(ctx, "acme")
+			ok(t, err)
+		}
 		ok(t, db.Close())
+		if a, err := polling.Application(ctx, "acme"); err != nil || a.Slug != "acme" {
+			t.Errorf("young settings are not served from memory: %v", err)
+		}
 		time.Sleep(2100 * time.Millisecond)
-		if a, err := s.Application(ctx, "acme"); err == nil || errors.Is(err, workflow.ErrNotFound) {
-			t.Errorf("settings older than 2 s: %v, %v", a, err)
+		for _, s := range []*storage.Store{still, polling} {
+			if a, err := s.Application(ctx, "acme"); err == nil || errors.Is(err, workflow.ErrNotFound) {
+				t.Errorf("settings older than 2 s: %v, %v", a, err)
+			}
 		}
 		cancel()
 		<-ended

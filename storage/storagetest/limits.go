@@ -186,7 +186,7 @@ func testRefusal(t *testing.T, b Backend) {
 func testLimitJoins(t *testing.T, b Backend) {
 	q := quota("per_address", "joined", 2, time.Hour, true)
 	shared := quota("per_application", "", 1000, 24*time.Hour, false)
-	for range 5 {
+	for range 40 {
 		err := b.Atomically(ctx, func(ctx ctxType) error {
 			r, err := b.Take(ctx, app, q, shared)
 			must(t, err)
@@ -198,7 +198,7 @@ func testLimitJoins(t *testing.T, b Backend) {
 		mustBe(t, "rolled back", err, errLost)
 	}
 	if n := left(t, b, q, 5); n != 2 {
-		t.Errorf("%d of 2 units left after five that were rolled back", n)
+		t.Errorf("%d of 2 units left after forty that were rolled back", n)
 	}
 	if n := left(t, b, shared, 1100); n > 1000 {
 		t.Errorf("%d units of 1000: a node leased what was rolled back", n)
@@ -238,6 +238,15 @@ func testLease(t *testing.T, b Backend) {
 	n := passed.Swap(0)
 	if n > limit || n < limit-50 {
 		t.Errorf("%d passed a limit of %d", n, limit)
+	}
+	// A refused call gives back what it held of the lease.
+	held := quota("per_application", "held", limit, 24*time.Hour, false)
+	used := left(t, b, held, 50)
+	for range 300 {
+		mustBe(t, "beside a spent quota", take(b, side, held), errRefused)
+	}
+	if used += left(t, b, held, limit); used > limit || used < limit-50 {
+		t.Errorf("%d of %d units after 300 refused calls", used, limit)
 	}
 	small := quota("per_application", "small", 30, 24*time.Hour, false)
 	if n := won(t, race(60, func(i int) error { return take(b, small) }), errRefused); n != 30 {
