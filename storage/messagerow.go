@@ -9,7 +9,7 @@ import (
 var messageColumns = []column{
 	{"application", "text"}, {"id", "text"}, {"request_id", "text"}, {"account_id", "text"}, {"kind", "text"}, {"state", "text"},
 	{"send", "bigint"}, {"with_link", "boolean"}, {"no_code", "boolean"}, {"recipient", "text"}, {"name", "text"}, {"locale", "text"},
-	{"device", "text"}, {"place", "text"}, {"attempts", "bigint"}, {"last_reply", "text"},
+	{"ended", "bigint"}, {"device", "text"}, {"place", "text"}, {"attempts", "bigint"}, {"last_reply", "text"},
 	{"next_try", "bigint"}, {"created_at", "bigint"}, {"sent_at", "bigint"}, {"expires_at", "bigint"},
 }
 
@@ -27,6 +27,7 @@ type messageRow struct {
 	Recipient   string
 	Name        string
 	Locale      string
+	Ended       int
 	Device      string
 	Place       string
 	Attempts    int
@@ -42,7 +43,7 @@ func (messageRow) TableName() string { return "messages" }
 
 func (m messageRow) values() []any {
 	return []any{m.Application, m.ID, m.RequestID, m.AccountID, m.Kind, m.State, m.Send, m.WithLink, m.NoCode, m.Recipient, m.Name, m.Locale,
-		m.Device, m.Place, m.Attempts, m.LastReply, m.NextTry, m.CreatedAt, m.SentAt, m.ExpiresAt}
+		m.Ended, m.Device, m.Place, m.Attempts, m.LastReply, m.NextTry, m.CreatedAt, m.SentAt, m.ExpiresAt}
 }
 
 func messageRowOf(m workflow.Message) (messageRow, error) {
@@ -55,7 +56,7 @@ func messageRowOf(m workflow.Message) (messageRow, error) {
 	return messageRow{
 		Application: m.Application, ID: m.ID.String(), RequestID: idText(m.RequestID), AccountID: m.AccountID, Kind: string(m.Kind), State: string(m.State),
 		Send: m.Send, WithLink: m.WithLink, NoCode: m.NoCode, Recipient: m.To, Name: scrub(m.Name), Locale: m.Locale,
-		Device: scrub(m.Device), Place: scrub(m.Place), Attempts: m.Attempts, LastReply: scrub(m.LastReply),
+		Ended: m.Ended, Device: scrub(m.Device), Place: scrub(m.Place), Attempts: m.Attempts, LastReply: scrub(m.LastReply),
 		NextTry: micros(m.NextTry), CreatedAt: micros(m.CreatedAt), SentAt: micros(m.SentAt), ExpiresAt: micros(m.ExpiresAt),
 	}, nil
 }
@@ -69,7 +70,7 @@ func (m messageRow) message() (workflow.Message, error) {
 	return workflow.Message{
 		Application: m.Application, ID: id, RequestID: request, AccountID: m.AccountID, Kind: workflow.MessageKind(m.Kind), State: workflow.MessageState(m.State),
 		Send: m.Send, WithLink: m.WithLink, NoCode: m.NoCode, To: m.Recipient, Name: m.Name, Locale: m.Locale,
-		Device: m.Device, Place: m.Place, Attempts: m.Attempts, LastReply: m.LastReply,
+		Ended: m.Ended, Device: m.Device, Place: m.Place, Attempts: m.Attempts, LastReply: m.LastReply,
 		NextTry: moment(m.NextTry), CreatedAt: moment(m.CreatedAt), SentAt: moment(m.SentAt), ExpiresAt: moment(m.ExpiresAt),
 	}, nil
 }

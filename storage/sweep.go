@@ -30,17 +30,17 @@ func (s *Store) sweep(ctx context.Context, where string, at time.Time, limit int
 	return toRequests(rows)
 }
 
-// Prune deletes requests that ended before, with their messages; audit rows and
-// messages of no request by their own age; and limits that are full again. Of
-// each it takes at most limit, so that nobody waits long for a lock.
-func (s *Store) Prune(ctx context.Context, before time.Time, limit int) (int, error) {
-	if limit <= 0 || before.IsZero() {
+// Prune deletes requests that ended, with their messages; other messages and
+// audit rows by their own age; and limits that are full again. Of each it takes
+// at most limit, so that nobody waits long for a lock. A zero time keeps all.
+func (s *Store) Prune(ctx context.Context, keep workflow.Retention, limit int) (int, error) {
+	if limit <= 0 {
 		return 0, nil
 	}
 	gone := 0
 	err := s.db.Atomically(ctx, func(ctx context.Context) error {
 		var err error
-		gone, err = s.pruneRequests(ctx, micros(before), limit)
+		gone, err = s.pruneRequests(ctx, micros(keep.Requests), limit)
 		return err
 	})
 	if err != nil {
@@ -54,12 +54,12 @@ func (s *Store) Prune(ctx context.Context, before time.Time, limit int) (int, er
 	for _, application := range append(applications, "") {
 		// Ids grow with time, so the key finds the old rows without an index on the time.
 		err := db.Exec(`DELETE FROM audit WHERE application = ? AND at < ? AND id IN (SELECT id FROM audit WHERE application = ? AND id < ? ORDER BY id LIMIT ?)`,
-			application, micros(before), application, firstID(before), limit).Error
+			application, micros(keep.Audit), application, firstID(keep.Audit), limit).Error
 		if err != nil {
 			return gone, err
 		}
 		err = db.Exec(`DELETE FROM messages WHERE application = ? AND id IN (SELECT id FROM messages
-WHERE application = ? AND request_id = '' AND state <> 'queued' AND created_at < ? LIMIT ?)`, application, application, micros(before), limit).Error
+WHERE application = ? AND id < ? AND state <> 'queued' AND created_at < ? ORDER BY id LIMIT ?)`, application, application, firstID(keep.Messages), micros(keep.Messages), limit).Error
 		if err != nil {
 			return gone, err
 		}

@@ -44,6 +44,7 @@ type fakeEngine struct {
 		client  workflow.Client
 	}
 	requestErr, resendErr, introspectErr, resetErr, cancelErr error
+	finished                                                  bool // nothing is left to cancel
 	receipt                                                   workflow.Receipt
 }
 
@@ -75,9 +76,9 @@ func (e *fakeEngine) Reset(_ context.Context, _ *workflow.Application, in workfl
 	return e.receipt, e.resetErr
 }
 
-func (e *fakeEngine) CancelByCode(_ context.Context, _ *workflow.Application, code string, _ workflow.Client) error {
+func (e *fakeEngine) CancelByCode(_ context.Context, _ *workflow.Application, code string, _ workflow.Client) (bool, error) {
 	e.calls, e.last.cancel = append(e.calls, "cancel"), code
-	return e.cancelErr
+	return e.cancelErr == nil && !e.finished, e.cancelErr
 }
 
 // fakeApps holds applications in order.

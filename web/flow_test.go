@@ -157,6 +157,9 @@ func TestNotMe(t *testing.T) {
 		t.Fatal("another code was cancelled")
 	}
 	b.get("/apps/acme/not-me").holds("There is nothing to stop")
+	b.engine.finished = true
+	b.get("/apps/acme/not-me?request=secretcode").to("/apps/acme/not-me")
+	b.post("/apps/acme/not-me").status(200).holds("There is nothing to stop", "Did somebody else change your password?").holdsNot("The request is stopped")
 	newSite(t).browser().get("/apps/acme/not-me").holds("Your browser did not keep our cookie")
 }
 

@@ -33,7 +33,7 @@ func (s *server) notMe(v *visit) error {
 	if code == "" {
 		return v.notMePage("gone")
 	}
-	err = s.Engine.CancelByCode(v.Request().Context(), v.app, code, v.client())
+	stopped, err := s.Engine.CancelByCode(v.Request().Context(), v.app, code, v.client())
 	if err != nil {
 		e := workflow.AsError(err)
 		if class := e.Row().Class; class != workflow.ClassInvalid && class != workflow.ClassNotFound && class != workflow.ClassConflict {
@@ -43,6 +43,9 @@ func (s *server) notMe(v *visit) error {
 		return v.notMePage("gone")
 	}
 	v.state.NotMe = ""
+	if !stopped {
+		return v.notMePage("gone")
+	}
 	v.state.drop() // what this browser knew of the request is over with it
 	return v.notMePage("done")
 }

@@ -137,7 +137,7 @@ func (e *Engine) compose(app *Application, m Message, r Request) (Mail, error) {
 	base := e.base(app)
 	mail := Mail{
 		Message: m, Application: app, ForgotLink: base + "/forgot-password",
-		RequestedAt: r.CreatedAt, ExpiresAt: r.ExpiresAt, CodeLifetime: r.ExpiresAt.Sub(r.CreatedAt), MessageIDDomain: e.MessageIDDomain,
+		RequestedAt: r.CreatedAt, ExpiresAt: r.ExpiresAt, CodeLifetime: r.ExpiresAt.Sub(r.CreatedAt), SessionsEnded: m.Ended, MessageIDDomain: e.MessageIDDomain,
 	}
 	if m.Kind == KindPasswordUpdated {
 		mail.RequestedAt = r.CompletedAt

@@ -46,6 +46,7 @@ type Message struct {
 	To          string // the stored address of the account
 	Name        string // the account's name, "" where unknown
 	Locale      string // chosen: request → user → application → en
+	Ended       int    // sessions the reset ended, for the confirmation
 	Device      string // rough user agent family, "" where unknown
 	Place       string // rough address prefix, "" where unknown
 	Attempts    int

@@ -126,29 +126,29 @@ func (e *Engine) notMeCode(r Request) string {
 	return base64.RawURLEncoding.EncodeToString(append(r.ID[:], mac[:16]...))
 }
 
-// CancelByCode withdraws the request a not-me link names. A finished request
-// and a code that names none answer alike: nothing to do.
-func (e *Engine) CancelByCode(ctx context.Context, app *Application, code string, c Client) error {
+// CancelByCode withdraws the request a not-me link names, and tells whether
+// anything was stopped: a finished request and a code that names none are not.
+func (e *Engine) CancelByCode(ctx context.Context, app *Application, code string, c Client) (stopped bool, err error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(code)
 	if err != nil || len(raw) != 32 {
-		return nil
+		return false, nil
 	}
 	r, _, err := e.Store.Request(ctx, app.Slug, Locator{ID: ID(raw[:16])})
 	if errors.Is(err, ErrNotFound) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return busy(err)
+		return false, busy(err)
 	}
 	if want := e.notMeCode(r); want == "" || !equal(want, code) {
-		return nil
+		return false, nil
 	}
 	err = e.cancel(ctx, &r, from(c).because("not me"))
 	var public *Error
 	if errors.As(err, &public) && public.Code == CodeNotCancellable {
-		return nil
+		return false, nil
 	}
-	return err
+	return err == nil, err
 }
 
 // RetryMessage tries a failed or waiting message again, now. Errors: not_found,

@@ -61,10 +61,13 @@ type Sweeping interface {
 	Overdue(ctx context.Context, now time.Time, limit int) ([]Request, error)
 	// Unsettled lists requests in applying since before.
 	Unsettled(ctx context.Context, before time.Time, limit int) ([]Request, error)
-	// Prune deletes finished requests, messages and audit rows of requests that
-	// ended before, at most limit; it returns how many requests went.
-	Prune(ctx context.Context, before time.Time, limit int) (int, error)
+	// Prune deletes what ended before the times of keep, at most limit of each
+	// kind; it returns how many requests went.
+	Prune(ctx context.Context, keep Retention, limit int) (int, error)
 }
+
+// Retention says what is old: rows that ended before these times go.
+type Retention struct{ Requests, Messages, Audit time.Time }
 
 // Quota is one limit on one key.
 type Quota struct {

@@ -64,26 +64,27 @@ func (e *Engine) Reset(ctx context.Context, app *Application, in ResetInput) (Re
 	return e.applyForeign(ctx, app, in, ok, change)
 }
 
-// settlement prepares the moves of a completed reset on u and returns what the
+// settlement prepares the moves of a completed reset on u, and counts what the
 // receipt says of other requests.
-func (e *Engine) settlement(app *Application, u *unit, r *Request, others []Request, account Account, who by) (pending int, err error) {
+func (e *Engine) settlement(app *Application, u *unit, r *Request, others []Request, account Account, rev *Revoked, who by) error {
 	r.CompletedAt, r.SealedHash = e.now(), nil
 	r.AuthSession = app.LoginAfterReset
 	if err := e.move(u, r, EventSettle, who); err != nil {
-		return 0, err
+		return err
 	}
 	for i := range others {
 		if err := e.move(u, &others[i], EventSupersede, who.because("password changed")); err != nil {
-			return 0, err
+			return err
 		}
 	}
+	rev.PendingResets = len(others)
 	if e.confirms(app, r) {
 		m := e.message(app, r, KindPasswordUpdated, account)
-		m.Send, m.ExpiresAt = confirmationSend, m.CreatedAt.Add(GiveUpAfter)
+		m.Send, m.Ended, m.ExpiresAt = confirmationSend, rev.Sessions, m.CreatedAt.Add(GiveUpAfter)
 		u.messages = append(u.messages, m)
 		u.jobs = append(u.jobs, Job{Kind: JobMessage, Application: app.Slug, ID: m.ID})
 	}
-	return len(others), nil
+	return nil
 }
 
 func (e *Engine) confirms(app *Application, r *Request) bool {
@@ -126,6 +127,14 @@ func (e *Engine) applyJoined(ctx context.Context, app *Application, in ResetInpu
 			u := &unit{}
 			r := r
 			r.SkipConfirmation = in.SkipConfirmation
+			if app.LoginAfterReset {
+				// The promised login is bound to the account as this reset leaves it.
+				changed, err := ok.dir.Lookup(ctx, app, r.AccountID)
+				if err != nil {
+					return err
+				}
+				r.Generation = changed.Generation
+			}
 			if err := e.move(u, &r, EventClaim, who); err != nil {
 				return err
 			}
@@ -133,7 +142,7 @@ func (e *Engine) applyJoined(ctx context.Context, app *Application, in ResetInpu
 			if in.SkipConfirmation {
 				settled = who.because("confirmation skipped")
 			}
-			if rev.PendingResets, err = e.settlement(app, u, &r, others, ok.account, settled); err != nil {
+			if err = e.settlement(app, u, &r, others, ok.account, &rev, settled); err != nil {
 				return err
 			}
 			if err := e.Store.Commit(ctx, u.commit()); err != nil {
@@ -190,7 +199,14 @@ func (e *Engine) finish(ctx context.Context, app *Application, r *Request, dir D
 		if oerr != nil {
 			return Receipt{}, busy(oerr)
 		}
-		if rev.PendingResets, err = e.settlement(app, u, r, others, account, who); err != nil {
+		if app.LoginAfterReset {
+			changed, lerr := dir.Lookup(ctx, app, r.AccountID)
+			if lerr != nil {
+				return Receipt{}, busy(lerr)
+			}
+			r.Generation = changed.Generation
+		}
+		if err := e.settlement(app, u, r, others, account, &rev, who); err != nil {
 			return Receipt{}, busy(err)
 		}
 		if err := e.Store.Commit(ctx, u.commit()); err != nil {
@@ -244,8 +260,9 @@ func (e *Engine) authSessionCode(r Request) string {
 	return base64.RawURLEncoding.EncodeToString(append(r.ID[:], mac...))
 }
 
-// RedeemAuthSession redeems an authSessionCode, once, within 60 s of the reset,
-// and returns the account to open a session for.
+// RedeemAuthSession redeems an authSessionCode, once, within 60 s of the reset
+// and while the account is as that reset left it, and returns the account to
+// open a session for.
 //
 // Errors: violation authSessionCode (invalid_auth_session_code), overloaded.
 func (e *Engine) RedeemAuthSession(ctx context.Context, app *Application, code string) (string, error) {
@@ -263,6 +280,17 @@ func (e *Engine) RedeemAuthSession(ctx context.Context, app *Application, code s
 	}
 	want := e.authSessionCode(r)
 	if want == "" || !equal(want, code) || !r.AuthSession || r.State != StateCompleted {
+		return "", invalid
+	}
+	dir, err := e.Directories.For(app)
+	if err != nil {
+		return "", busy(err)
+	}
+	account, err := dir.Lookup(ctx, app, r.AccountID)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return "", &Error{Code: CodeOverloaded, RetryAfter: retrySoon, Cause: err}
+	}
+	if err != nil || account.Disabled || string(account.Generation) != string(r.Generation) {
 		return "", invalid
 	}
 	now := e.now()

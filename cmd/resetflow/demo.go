@@ -160,7 +160,7 @@ func (s *service) fillDemo(ctx context.Context, public string) (demoMade, error)
 		if u.Hash, err = s.pool.Hash(ctx, plain); err != nil {
 			return made, err
 		}
-		if _, err := s.users.CreateUser(ctx, demoSlug, u, "demo"); err != nil {
+		if _, err := s.accounts.CreateUser(ctx, demoSlug, u, "demo"); err != nil {
 			return made, err
 		}
 		made.passwords = append(made.passwords, plain)

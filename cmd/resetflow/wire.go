@@ -10,6 +10,7 @@ import (
 
 	"github.com/resetflow/resetflow/api"
 	"github.com/resetflow/resetflow/config"
+	"github.com/resetflow/resetflow/directory"
 	"github.com/resetflow/resetflow/directory/builtin"
 	"github.com/resetflow/resetflow/flows"
 	"github.com/resetflow/resetflow/internal/address"
@@ -27,18 +28,18 @@ import (
 
 // service is everything `serve` and `demo` run, wired together.
 type service struct {
-	config  config.Config
-	log     *slog.Logger
-	db      *database.DB
-	store   *storage.Store
-	queue   *storage.Queue
-	engine  *workflow.Engine
-	users   workflow.Users
-	pool    *password.Pool
-	sender  *notify.Sender
-	ready   *readiness
-	metrics *metrics
-	server  *http.Server
+	config   config.Config
+	log      *slog.Logger
+	db       *database.DB
+	store    *storage.Store
+	queue    *storage.Queue
+	engine   *workflow.Engine
+	accounts *builtin.Directory
+	pool     *password.Pool
+	sender   *notify.Sender
+	ready    *readiness
+	metrics  *metrics
+	server   *http.Server
 }
 
 // demoParts is what only the demo has.
@@ -46,13 +47,6 @@ type demoParts struct {
 	inbox web.Inbox
 	front *web.Demo
 }
-
-// oneDirectory is the builtin directory for every application: the settings
-// take no other kind in this version.
-type oneDirectory struct{ workflow.Directory }
-
-// For returns the directory of app.
-func (d oneDirectory) For(*workflow.Application) (workflow.Directory, error) { return d.Directory, nil }
 
 // wire builds a service on an opened and migrated database. Nothing runs yet.
 func wire(c config.Config, db *database.DB, log, mailLog *slog.Logger, demo *demoParts) (*service, error) {
@@ -77,10 +71,10 @@ func wire(c config.Config, db *database.DB, log, mailLog *slog.Logger, demo *dem
 	}
 	s.store = storage.New(db, s.queue, systemClock{})
 	accounts := builtin.New(db, keyring, s.pool, s.store, systemClock{}, builtin.Options{Issuer: c.PublicURL})
-	s.users = accounts
+	s.accounts = accounts
 	checker := password.NewChecker(password.Algorithm(c.KDF.Algorithm))
 	s.engine, err = workflow.New(workflow.Options{
-		Store: s.store, Ledger: s.store, Sweeping: s.store, Limiter: s.store, Directories: oneDirectory{accounts}, Applications: s.store,
+		Store: s.store, Ledger: s.store, Sweeping: s.store, Limiter: s.store, Directories: directory.NewSet(accounts), Applications: s.store,
 		Hasher: s.pool, Policies: checker, Keys: keyring, Deliverer: s.sender, Clock: systemClock{}, Flows: flows.Builtin(),
 		PublicURL: c.PublicURL, MessageIDDomain: c.MailDomain(), MatchLocale: texts.Match, Logger: log,
 	})
@@ -189,17 +183,19 @@ func (s *service) sweep(ctx context.Context) {
 	})
 }
 
-// prune deletes in small batches what retention says is old.
+// prune deletes in small batches what retention says is old, and sessions that
+// ended as long ago as requests may.
 func (s *service) prune(ctx context.Context) {
-	r := s.config.Retention
-	keep := max(r.Requests, r.Messages, r.Audit)
 	every(ctx, pruneEvery, func(ctx context.Context) {
+		now, r := systemClock{}.Now(), s.config.Retention
+		keep := workflow.Retention{Requests: now.Add(-r.Requests), Messages: now.Add(-r.Messages), Audit: now.Add(-r.Audit)}
 		for {
-			n, err := s.store.Prune(ctx, systemClock{}.Now().Add(-keep), pruneBatch)
-			if err != nil && ctx.Err() == nil {
+			n, err := s.store.Prune(ctx, keep, pruneBatch)
+			ended, serr := s.accounts.Prune(ctx, keep.Requests, pruneBatch)
+			if err = errors.Join(err, serr); err != nil && ctx.Err() == nil {
 				s.log.Error("pruning failed; it is tried again in an hour", "error", err)
 			}
-			if err != nil || n < pruneBatch {
+			if err != nil || n < pruneBatch && ended < pruneBatch {
 				return
 			}
 		}

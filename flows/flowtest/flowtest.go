@@ -282,7 +282,7 @@ func otherFlow(t *testing.T, r *Rig, w Way) {
 // A password change by any route, another address, disabling, deletion: the code is dead.
 func moved(t *testing.T, r *Rig, w Way) {
 	off, addr := true, "ada.new@example.com"
-	hash, err := r.pool.Hash(context.Background(), "Some-other-password-9")
+	hash, err := r.Hash("Some-other-password-9")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -214,7 +214,7 @@ const NewPassword = "Brand-new-horse-battery-7"
 // User creates an account.
 func (r *Rig) User(app *workflow.Application, email string) workflow.User {
 	r.T.Helper()
-	hash, err := r.pool.Hash(context.Background(), OldPassword)
+	hash, err := r.Hash(OldPassword)
 	if err != nil {
 		r.T.Fatal(err)
 	}
@@ -224,6 +224,9 @@ func (r *Rig) User(app *workflow.Application, email string) workflow.User {
 	}
 	return u
 }
+
+// Hash hashes a password as the product does.
+func (r *Rig) Hash(pw string) (string, error) { return r.pool.Hash(context.Background(), pw) }
 
 // Login tries a password.
 func (r *Rig) Login(app *workflow.Application, email, pw string) (workflow.Tokens, error) {

@@ -113,13 +113,14 @@ func testPrune(t *testing.T, b Backend) {
 	open, openM := at("open", workflow.StateChallenged, long)
 	recent, recentM := at("recent", workflow.StateCancelled, now)
 	before := now.Add(-time.Hour)
-	if n, err := b.Prune(ctx, before, 1); err != nil || n != 1 {
+	keep := workflow.Retention{Requests: before, Audit: before}
+	if n, err := b.Prune(ctx, keep, 1); err != nil || n != 1 {
 		t.Fatalf("pruned %d (%v), want 1 at a time", n, err)
 	}
-	if n, err := b.Prune(ctx, before, 10); err != nil || n != 1 {
+	if n, err := b.Prune(ctx, keep, 10); err != nil || n != 1 {
 		t.Fatalf("pruned %d (%v), want the other one", n, err)
 	}
-	if n, err := b.Prune(ctx, before, 10); err != nil || n != 0 {
+	if n, err := b.Prune(ctx, keep, 10); err != nil || n != 0 {
 		t.Fatalf("pruned %d (%v), want none", n, err)
 	}
 	for _, r := range []workflow.Request{gone1, gone2} {
@@ -141,9 +142,17 @@ func testPrune(t *testing.T, b Backend) {
 	if line, err := b.Timeline(ctx, app, recent.ID); err != nil || len(line) != 1 {
 		t.Errorf("recent audit: %v %v", line, err)
 	}
+	// Each kind by its own time: messages go, their requests stay.
+	if _, err := b.Prune(ctx, workflow.Retention{Messages: now.Add(time.Hour)}, 10); err != nil {
+		t.Fatal(err)
+	}
+	load(t, b, recent)
+	if _, _, err := b.Message(ctx, app, openM.ID); err != nil {
+		t.Errorf("a queued message was pruned: %v", err)
+	}
 	short, full := quota("per_ip", "short", 1, time.Hour, false), quota("per_address", "full", 1, time.Hour, true)
 	must(t, take(b, short, full))
-	if _, err := b.Prune(ctx, before, 10); err != nil {
+	if _, err := b.Prune(ctx, keep, 10); err != nil {
 		t.Fatal(err)
 	}
 	mustBe(t, "a limit that is in use", take(b, short), errRefused)

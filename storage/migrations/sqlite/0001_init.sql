@@ -89,6 +89,7 @@ CREATE TABLE messages (
     recipient   TEXT NOT NULL,
     name        TEXT NOT NULL DEFAULT '',
     locale      TEXT NOT NULL DEFAULT '',
+    ended       BIGINT NOT NULL DEFAULT 0,
     device      TEXT NOT NULL DEFAULT '',
     place       TEXT NOT NULL DEFAULT '',
     attempts    BIGINT NOT NULL DEFAULT 0,
