@@ -4,13 +4,10 @@ package product
 
 import (
 	"bytes"
-	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,7 +16,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -97,16 +93,6 @@ type Log struct {
 
 func (l *Log) Write(p []byte) (int, error) { l.mu.Lock(); defer l.mu.Unlock(); return l.b.Write(p) }
 func (l *Log) String() string              { l.mu.Lock(); defer l.mu.Unlock(); return l.b.String() }
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
-}
 
 func random(t testing.TB) string {
 	t.Helper()
@@ -186,27 +172,13 @@ func (s *Server) Run() {
 	}
 }
 
-// Stop ends the process by SIGTERM.
+// Stop ends the process by SIGTERM, where it runs.
 func (s *Server) Stop() {
 	select {
 	case <-s.done:
-		return
 	default:
+		s.Terminate()
 	}
-	_ = s.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-s.done:
-	case <-time.After(25 * time.Second):
-		_ = s.cmd.Process.Kill()
-		<-s.done
-		s.t.Error("serve did not stop within its time")
-	}
-}
-
-// Kill ends the process as a crash would.
-func (s *Server) Kill() {
-	_ = s.cmd.Process.Kill()
-	<-s.done
 }
 
 // Answer is what a call answered.
@@ -220,35 +192,10 @@ type Answer struct {
 // Call sends one request; bearer "" sends no credential.
 func (s *Server) Call(method, path, bearer, body string, header map[string]string) Answer {
 	s.t.Helper()
-	ctx, stop := context.WithTimeout(context.Background(), 30*time.Second)
-	defer stop()
-	var reader io.Reader
-	if body != "" {
-		reader = strings.NewReader(body)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, s.URL+path, reader)
+	out, err := s.Try(method, path, bearer, body, header)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	if bearer != "" {
-		req.Header.Set("Authorization", "Bearer "+bearer)
-	}
-	for k, v := range header {
-		req.Header.Set(k, v)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	out := Answer{Status: resp.StatusCode, Header: resp.Header}
-	if out.Body, err = io.ReadAll(resp.Body); err != nil {
-		s.t.Fatal(err)
-	}
-	_ = json.Unmarshal(out.Body, &out.JSON)
 	return out
 }
 
