@@ -84,7 +84,7 @@ func (c *cache) note(m marker, start time.Time) {
 
 // cached returns the item of key, or reads it. in picks the map; it is called
 // under the lock, since emptying replaces the maps.
-func cached[V any](s *Store, ctx context.Context, in func(*cache) map[string]item[V], key string, read func() (V, error)) (V, error) {
+func cached[V any](ctx context.Context, s *Store, in func(*cache) map[string]item[V], key string, read func() (V, error)) (V, error) {
 	if s.inside(ctx) {
 		return read() // what a transaction sees may be rolled back
 	}

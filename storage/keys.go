@@ -93,7 +93,7 @@ func (s *Store) Key(ctx context.Context, hash []byte) (workflow.APIKey, error) {
 		return workflow.APIKey{}, workflow.ErrNotFound
 	}
 	in := func(c *cache) map[string]item[workflow.APIKey] { return c.keys }
-	return cached(s, ctx, in, string(hash), func() (workflow.APIKey, error) {
+	return cached(ctx, s, in, string(hash), func() (workflow.APIKey, error) {
 		var rows []keyRow
 		err := s.db.Read(ctx).Raw(`SELECT `+columnList(keyColumns, "")+` FROM api_keys WHERE hash = ? AND revoked_at = 0`, hash).Scan(&rows).Error
 		if err != nil {
@@ -156,7 +156,7 @@ func (s *Store) RevokeKey(ctx context.Context, application, id, actor string) er
 // OriginKnown reports whether an origin stands on any active publishable key.
 func (s *Store) OriginKnown(ctx context.Context, origin string) (bool, error) {
 	in := func(c *cache) map[string]item[map[string]bool] { return c.origins }
-	known, err := cached(s, ctx, in, "", func() (map[string]bool, error) {
+	known, err := cached(ctx, s, in, "", func() (map[string]bool, error) {
 		var lists []string
 		err := s.db.Read(ctx).Raw(`SELECT allowed_origins FROM api_keys WHERE type = 'publishable' AND revoked_at = 0`).Scan(&lists).Error
 		if err != nil {

@@ -51,7 +51,7 @@ func (s *Store) Application(ctx context.Context, slug string) (*workflow.Applica
 		return nil, workflow.ErrNotFound
 	}
 	in := func(c *cache) map[string]item[*workflow.Application] { return c.applications }
-	return cached(s, ctx, in, slug, func() (*workflow.Application, error) {
+	return cached(ctx, s, in, slug, func() (*workflow.Application, error) {
 		return s.readApplication(ctx, `SELECT slug, version, doc FROM applications WHERE slug = ?`, slug)
 	})
 }
@@ -63,7 +63,7 @@ func (s *Store) ByHost(ctx context.Context, host string) (*workflow.Application,
 		return nil, workflow.ErrNotFound
 	}
 	in := func(c *cache) map[string]item[*workflow.Application] { return c.hosts }
-	return cached(s, ctx, in, host, func() (*workflow.Application, error) {
+	return cached(ctx, s, in, host, func() (*workflow.Application, error) {
 		return s.readApplication(ctx, `SELECT a.slug, a.version, a.doc FROM application_hosts h JOIN applications a ON a.slug = h.application WHERE h.host = ?`, host)
 	})
 }
