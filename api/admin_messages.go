@@ -17,7 +17,7 @@ type message struct {
 	State     string `json:"state"`
 	To        string `json:"to"`
 	Locale    string `json:"locale"`
-	Send      int    `json:"send"`
+	Send      int    `json:"send,omitempty"` // which code of the request; none for notices
 	Attempts  int    `json:"attempts"`
 	LastReply string `json:"lastReply"`
 	NextTry   string `json:"nextTry,omitempty"`
@@ -28,7 +28,7 @@ type message struct {
 
 func showMessageRow(m workflow.Message) message {
 	out := message{ID: m.ID.String(), UserID: m.AccountID, Kind: string(m.Kind), State: string(m.State), To: m.To,
-		Locale: m.Locale, Send: m.Send, Attempts: m.Attempts, LastReply: m.LastReply,
+		Locale: m.Locale, Send: max(m.Send, 0), Attempts: m.Attempts, LastReply: m.LastReply,
 		CreatedAt: stamp(m.CreatedAt), SentAt: stamp(m.SentAt), ExpiresAt: stamp(m.ExpiresAt)}
 	if !m.RequestID.IsZero() {
 		out.RequestID = m.RequestID.String()

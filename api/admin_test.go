@@ -221,7 +221,7 @@ func TestRequestsAndMessages(t *testing.T) {
 	f.expect("request", f.admin("GET", "/acme/reset-requests/"+id, ""), 200,
 		`{`+row+`,"timeline":[{"at":"2026-11-23T10:00:00Z","event":"authn_password_reset_requested","move":"issue","from":"requested","to":"challenged","actor":"page"}]}`)
 	f.expect("cancel", f.admin("POST", "/acme/reset-requests/"+id+"/cancel", ""), 204, "")
-	m := `{"id":"` + id + `","requestId":"` + id + `","kind":"reset_code","state":"queued","to":"ada@example.com","locale":"","send":0,"attempts":0,"lastReply":"451 later","nextTry":"2026-11-23T10:00:00Z","createdAt":"2026-11-23T10:00:00Z"}`
+	m := `{"id":"` + id + `","requestId":"` + id + `","kind":"reset_code","state":"queued","to":"ada@example.com","locale":"","attempts":0,"lastReply":"451 later","nextTry":"2026-11-23T10:00:00Z","createdAt":"2026-11-23T10:00:00Z"}`
 	f.expect("messages", f.admin("GET", "/acme/messages?state=queued", ""), 200, `{"items":[`+m+`]}`)
 	f.expect("message", f.admin("GET", "/acme/messages/"+id, ""), 200, m)
 	f.expect("retry", f.admin("POST", "/acme/messages/"+id+"/retry", ""), 202, m)
