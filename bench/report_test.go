@@ -67,8 +67,10 @@ func BenchmarkReport(b *testing.B) {
 	}
 	s := size{pairs: *pairsFlag, load: *loadFlag, idle: 150, starts: 7}
 	out := strings.Builder{}
-	fmt.Fprintf(&out, "\n%d processors for everything, %s, %d clients, 8 KiB written and synced in %s.\n\n",
-		runtime.NumCPU(), runtime.Version(), clients, show(fsyncTime(b)))
+	load, _ := os.ReadFile("/proc/loadavg")
+	others, _, _ := strings.Cut(string(load), " ")
+	fmt.Fprintf(&out, "\n%d processors for everything, load of others before the run %s, %s, %d clients, 8 KiB written and synced in %s.\n\n",
+		runtime.NumCPU(), others, runtime.Version(), clients, show(fsyncTime(b)))
 	var listing io.Writer = io.Discard
 	if path := os.Getenv("RESETFLOW_BENCH_STATEMENTS"); path != "" {
 		f, err := os.Create(path)

@@ -18,7 +18,7 @@ import (
 
 // cheapest makes hashing cost next to nothing; standard is the default cost.
 var (
-	cheapest = []string{"RESETFLOW_KDF_ALGORITHM=bcrypt", "RESETFLOW_KDF_BCRYPT_COST=4"}
+	cheapest = []string{"RESETFLOW_KDF_ALGORITHM=argon2id", "RESETFLOW_KDF_ARGON2_TIME=1", "RESETFLOW_KDF_ARGON2_MEMORY=64KiB"}
 	standard = []string{"RESETFLOW_KDF_ALGORITHM=argon2id", "RESETFLOW_KDF_ARGON2_TIME=2", "RESETFLOW_KDF_ARGON2_MEMORY=19MiB"}
 )
 

@@ -96,7 +96,7 @@ func observed(tb testing.TB, url string, s *sink, accounts int) (*target, *state
 	must(err)
 	store, keys, pool := storage.New(db, queue, systemClock{}), keyring(tb), cheap()
 	accountsOf := builtin.New(db, keys, pool, store, systemClock{}, builtin.Options{})
-	checker := password.NewChecker("bcrypt")
+	checker := password.NewChecker(password.Argon2id)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(err)
 	public := "http://" + l.Addr().String()
