@@ -14,6 +14,7 @@ import (
 // process is killed right after an answer, right after the mail server took a
 // mail, and at random moments while people ask and reset.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
