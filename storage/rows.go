@@ -17,7 +17,7 @@ var requestColumns = []column{
 	{"sends", "bigint"}, {"link_sent", "boolean"}, {"attempts", "bigint"}, {"max_attempts", "bigint"},
 	{"locale", "text"}, {"redirect_url", "text"}, {"client_ip", "text"}, {"user_agent", "text"}, {"actor", "text"}, {"reason", "text"},
 	{"created_at", "bigint"}, {"expires_at", "bigint"}, {"completed_at", "bigint"}, {"moved_at", "bigint"}, {"ended_at", "bigint"},
-	{"skip_confirmation", "boolean"}, {"sealed_hash", "bytea"}, {"auth_session", "boolean"}, {"auth_session_used", "bigint"}, {"followed_up", "boolean"},
+	{"skip_confirmation", "boolean"}, {"sealed_hash", "bytea"}, {"auth_session", "boolean"}, {"auth_session_used", "bigint"}, {"disowned_at", "bigint"},
 }
 
 // requestRow is a row of requests; its fields stand in the order of requestColumns.
@@ -52,7 +52,7 @@ type requestRow struct {
 	SealedHash       []byte
 	AuthSession      bool
 	AuthSessionUsed  int64
-	FollowedUp       bool
+	DisownedAt       int64
 }
 
 // TableName names the table for gorm.
@@ -62,7 +62,7 @@ func (r requestRow) values() []any {
 	return []any{r.Application, r.ID, r.Flow, r.Origin, r.State, r.Version, r.Email, r.AccountID, blob(r.Generation), r.KeyID, blob(r.CodeHash),
 		r.Sends, r.LinkSent, r.Attempts, r.MaxAttempts, r.Locale, r.RedirectURL, r.ClientIP, r.UserAgent, r.Actor, r.Reason,
 		r.CreatedAt, r.ExpiresAt, r.CompletedAt, r.MovedAt, r.EndedAt,
-		r.SkipConfirmation, blob(r.SealedHash), r.AuthSession, r.AuthSessionUsed, r.FollowedUp}
+		r.SkipConfirmation, blob(r.SealedHash), r.AuthSession, r.AuthSessionUsed, r.DisownedAt}
 }
 
 // requestRowOf maps a request; now is when it is saved.
@@ -80,7 +80,7 @@ func requestRowOf(r workflow.Request, now time.Time) (requestRow, error) {
 		Locale: r.Locale, RedirectURL: r.RedirectURL, ClientIP: r.ClientIP, UserAgent: scrub(r.UserAgent), Actor: scrub(r.Actor), Reason: scrub(r.Reason),
 		CreatedAt: micros(r.CreatedAt), ExpiresAt: micros(r.ExpiresAt), CompletedAt: micros(r.CompletedAt), MovedAt: micros(now),
 		SkipConfirmation: r.SkipConfirmation, SealedHash: r.SealedHash, AuthSession: r.AuthSession, AuthSessionUsed: micros(r.AuthSessionUsed),
-		FollowedUp: r.FollowedUp,
+		DisownedAt: micros(r.DisownedAt),
 	}
 	if r.State.Final() {
 		row.EndedAt = micros(now)
@@ -100,7 +100,7 @@ func (r requestRow) request() (workflow.Request, error) {
 		Locale: r.Locale, RedirectURL: r.RedirectURL, ClientIP: r.ClientIP, UserAgent: r.UserAgent, Actor: r.Actor, Reason: r.Reason,
 		CreatedAt: moment(r.CreatedAt), ExpiresAt: moment(r.ExpiresAt), CompletedAt: moment(r.CompletedAt),
 		SkipConfirmation: r.SkipConfirmation, SealedHash: r.SealedHash, AuthSession: r.AuthSession, AuthSessionUsed: moment(r.AuthSessionUsed),
-		FollowedUp: r.FollowedUp,
+		DisownedAt: moment(r.DisownedAt),
 	}, nil
 }
 

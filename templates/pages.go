@@ -275,6 +275,13 @@ type GoneTexts struct {
 
 // NotMeTexts are the "this was not me" page.
 type NotMeTexts struct {
+	AfterTitle    string `yaml:"after_title"`
+	AfterText     string `yaml:"after_text"`
+	AfterButton   string `yaml:"after_button"`
+	SecuredTitle  string `yaml:"secured_title"`
+	SecuredText   string `yaml:"secured_text"`
+	SecuredAdvice string `yaml:"secured_advice"`
+
 	Title        string `yaml:"title"`
 	Text         string `yaml:"text"`
 	Unchanged    string `yaml:"unchanged"`

@@ -44,7 +44,7 @@ type fakeEngine struct {
 		client  workflow.Client
 	}
 	requestErr, resendErr, introspectErr, resetErr, cancelErr error
-	finished                                                  bool // nothing is left to cancel
+	disowned                                                  workflow.Disowned
 	receipt                                                   workflow.Receipt
 }
 
@@ -76,9 +76,9 @@ func (e *fakeEngine) Reset(_ context.Context, _ *workflow.Application, in workfl
 	return e.receipt, e.resetErr
 }
 
-func (e *fakeEngine) CancelByCode(_ context.Context, _ *workflow.Application, code string, _ workflow.Client) (bool, error) {
+func (e *fakeEngine) NotMe(_ context.Context, _ *workflow.Application, code string, _ workflow.Client) (workflow.Disowned, error) {
 	e.calls, e.last.cancel = append(e.calls, "cancel"), code
-	return e.cancelErr == nil && !e.finished, e.cancelErr
+	return e.disowned, e.cancelErr
 }
 
 // fakeApps holds applications in order.

@@ -151,15 +151,19 @@ func TestForgotMistakesKeepWhatWasTyped(t *testing.T) {
 
 func TestNotMe(t *testing.T) {
 	b := newSite(t).browser()
+	b.engine.disowned = workflow.DisownedStopped
 	b.get("/apps/acme/not-me?request=secretcode").called().to("/apps/acme/not-me").holds("Stop this request?").holdsNot("secretcode").called()
 	b.post("/apps/acme/not-me").status(200).holds("The request is stopped").called("cancel")
 	if b.engine.last.cancel != "secretcode" {
 		t.Fatal("another code was cancelled")
 	}
 	b.get("/apps/acme/not-me").holds("There is nothing to stop")
-	b.engine.finished = true
+	b.engine.disowned = workflow.DisownedNothing
 	b.get("/apps/acme/not-me?request=secretcode").to("/apps/acme/not-me")
 	b.post("/apps/acme/not-me").status(200).holds("There is nothing to stop", "Did somebody else change your password?").holdsNot("The request is stopped")
+	b.engine.disowned = workflow.DisownedSecured
+	b.get("/apps/acme/not-me?changed=secretcode").to("/apps/acme/not-me").holds("Did you not change your password?").holdsNot("secretcode")
+	b.post("/apps/acme/not-me").status(200).holds("Your account is on hold")
 	newSite(t).browser().get("/apps/acme/not-me").holds("Your browser did not keep our cookie")
 }
 

@@ -14,8 +14,8 @@ func (s *server) notMe(v *visit) error {
 		return err
 	}
 	if reads {
-		if code := notMeCode(v.QueryParams()); code != "" {
-			v.state.NotMe = code
+		if code, changed := notMeCode(v.QueryParams()); code != "" {
+			v.state.NotMe, v.state.Changed = code, changed
 			return v.forward("/not-me")
 		}
 		if v.state.NotMe == "" && !v.kept {
@@ -23,6 +23,9 @@ func (s *server) notMe(v *visit) error {
 		}
 		if v.state.NotMe == "" {
 			return v.notMePage("gone")
+		}
+		if v.state.Changed {
+			return v.notMePage("changed")
 		}
 		return v.notMePage("ask")
 	}
@@ -33,7 +36,7 @@ func (s *server) notMe(v *visit) error {
 	if code == "" {
 		return v.notMePage("gone")
 	}
-	stopped, err := s.Engine.CancelByCode(v.Request().Context(), v.app, code, v.client())
+	done, err := s.Engine.NotMe(v.Request().Context(), v.app, code, v.client())
 	if err != nil {
 		e := workflow.AsError(err)
 		if class := e.Row().Class; class != workflow.ClassInvalid && class != workflow.ClassNotFound && class != workflow.ClassConflict {
@@ -43,22 +46,28 @@ func (s *server) notMe(v *visit) error {
 		return v.notMePage("gone")
 	}
 	v.state.NotMe = ""
-	if !stopped {
+	if done == workflow.DisownedNothing {
 		return v.notMePage("gone")
 	}
 	v.state.drop() // what this browser knew of the request is over with it
+	if done == workflow.DisownedSecured {
+		return v.notMePage("secured")
+	}
 	return v.notMePage("done")
 }
 
-// notMeCode reads the code of a link; duplicates and giants count as none.
-func notMeCode(q url.Values) string {
-	if c := q["request"]; len(c) == 1 && len(c[0]) <= 256 {
-		return c[0]
+// notMeCode reads the code of a link, and whether a change was disowned;
+// duplicates and giants count as none.
+func notMeCode(q url.Values) (code string, changed bool) {
+	for _, name := range []string{"request", "changed"} {
+		if c := q[name]; len(c) == 1 && len(c[0]) <= 256 {
+			return c[0], name == "changed"
+		}
 	}
-	return ""
+	return "", false
 }
 
 func (v *visit) notMePage(step string) error {
-	title := map[string]string{"ask": v.texts.NotMe.Title, "done": v.texts.NotMe.DoneTitle, "gone": v.texts.NotMe.GoneTitle, "cookie": v.texts.Cookies.Title}[step]
+	title := map[string]string{"ask": v.texts.NotMe.Title, "done": v.texts.NotMe.DoneTitle, "changed": v.texts.NotMe.AfterTitle, "secured": v.texts.NotMe.SecuredTitle, "gone": v.texts.NotMe.GoneTitle, "cookie": v.texts.Cookies.Title}[step]
 	return v.show(statusOK, "notme", v.view(title, "/not-me", step))
 }

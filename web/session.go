@@ -28,6 +28,7 @@ type state struct {
 	Link    string `json:"k,omitempty"` // emailAuthCode
 	Support string `json:"o,omitempty"` // passwordResetCode
 	NotMe   string `json:"m,omitempty"` // code of the "this was not me" link
+	Changed bool   `json:"h,omitempty"` // the link came from the mail after a change
 	Dead    bool   `json:"d,omitempty"` // the link was judged dead already
 	Account string `json:"u,omitempty"` // the account's address, once a code was right
 }

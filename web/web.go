@@ -22,7 +22,7 @@ type Engine interface {
 	Resend(ctx context.Context, app *workflow.Application, requestCode string, c workflow.Client) (workflow.Accepted, error)
 	Introspect(ctx context.Context, app *workflow.Application, p workflow.Proof, c workflow.Client) (workflow.Introspection, error)
 	Reset(ctx context.Context, app *workflow.Application, in workflow.ResetInput) (workflow.Receipt, error)
-	CancelByCode(ctx context.Context, app *workflow.Application, code string, c workflow.Client) (stopped bool, err error)
+	NotMe(ctx context.Context, app *workflow.Application, code string, c workflow.Client) (workflow.Disowned, error)
 }
 
 // Applications finds the application of a path or of a mapped host.

@@ -144,6 +144,9 @@ func (e *Engine) compose(app *Application, m Message, r Request) (Mail, error) {
 	}
 	if c := e.notMeCode(r); c != "" && !r.ID.IsZero() {
 		mail.NotMeLink = base + "/not-me?request=" + c
+		if m.Kind == KindPasswordUpdated {
+			mail.NotMeLink = base + "/not-me?changed=" + c
+		}
 	}
 	if !m.carriesCode() {
 		return mail, nil

@@ -65,6 +65,13 @@ func (f *foreign) SetPassword(_ context.Context, _ *workflow.Application, c work
 	return workflow.Revoked{Sessions: 2}, nil
 }
 
+func (f *foreign) Secure(context.Context, *workflow.Application, string, time.Time) (workflow.Revoked, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.hash, f.account.Generation = "", append([]byte("held-"), f.account.Generation...)
+	return workflow.Revoked{}, nil
+}
+
 func eachForeign(t *testing.T, fn func(t *testing.T, r *flowtest.Rig, f *foreign, store *failing)) {
 	t.Helper()
 	var f *foreign

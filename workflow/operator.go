@@ -2,8 +2,6 @@ package workflow
 
 import (
 	"context"
-	"crypto/subtle"
-	"encoding/base64"
 	"errors"
 	"slices"
 )
@@ -116,41 +114,6 @@ func (e *Engine) cancel(ctx context.Context, r *Request, who by) error {
 	}))
 }
 
-// notMeCode names a request on the "this was not me" page. It can cancel and
-// nothing else, so 128 bits of MAC suffice.
-func (e *Engine) notMeCode(r Request) string {
-	mac, ok := e.Keys.Derive(r.KeyID, "not-me", []byte(r.Application), r.ID[:])
-	if !ok {
-		return ""
-	}
-	return base64.RawURLEncoding.EncodeToString(append(r.ID[:], mac[:16]...))
-}
-
-// CancelByCode withdraws the request a not-me link names, and tells whether
-// anything was stopped: a finished request and a code that names none are not.
-func (e *Engine) CancelByCode(ctx context.Context, app *Application, code string, c Client) (stopped bool, err error) {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(code)
-	if err != nil || len(raw) != 32 {
-		return false, nil
-	}
-	r, _, err := e.Store.Request(ctx, app.Slug, Locator{ID: ID(raw[:16])})
-	if errors.Is(err, ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, busy(err)
-	}
-	if want := e.notMeCode(r); want == "" || !equal(want, code) {
-		return false, nil
-	}
-	err = e.cancel(ctx, &r, from(c).because("not me"))
-	var public *Error
-	if errors.As(err, &public) && public.Code == CodeNotCancellable {
-		return false, nil
-	}
-	return err == nil, err
-}
-
 // RetryMessage tries a failed or waiting message again, now. Errors: not_found,
 // not_retryable (delivered, or its code is dead).
 func (e *Engine) RetryMessage(ctx context.Context, app *Application, id ID, actor string) error {
@@ -174,5 +137,3 @@ func (e *Engine) RetryMessage(ctx context.Context, app *Application, id ID, acto
 		return e.Store.Commit(ctx, u.commit())
 	}))
 }
-
-func equal(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }

@@ -126,8 +126,11 @@ type Directory interface {
 	// generation moved or the account is gone; ErrRefused when it will never
 	// take it; any other error may be tried again.
 	SetPassword(ctx context.Context, app *Application, c PasswordChange) (Revoked, error)
-	// Joins reports whether SetPassword takes part in the store's transaction,
-	// so that one commit holds everything.
+	// Secure puts an account on hold: its generation moves, every session ends,
+	// and no password logs in before the next SetPassword. ErrNotFound.
+	Secure(ctx context.Context, app *Application, accountID string, at time.Time) (Revoked, error)
+	// Joins reports whether SetPassword and Secure take part in the store's
+	// transaction, so that one commit holds everything.
 	Joins() bool
 }
 

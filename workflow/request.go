@@ -50,7 +50,7 @@ type Request struct {
 	SealedHash       []byte    // the new hash while a foreign directory is being told; wiped on settle
 	AuthSession      bool      // a login after reset was promised
 	AuthSessionUsed  time.Time // zero until redeemed
-	FollowedUp       bool      // the "your link expired before it could be delivered" mail was queued
+	DisownedAt       time.Time // when the owner said of a completed reset "this was not me"; once
 }
 
 // Live reports whether a code of the request could still redeem it, by state.

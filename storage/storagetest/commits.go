@@ -48,7 +48,7 @@ func testVersions(t *testing.T, b Backend) {
 	changed.AccountID, changed.Generation, changed.KeyID, changed.CodeHash = "bob", []byte{5}, "k2", []byte{1}
 	changed.Locale, changed.RedirectURL, changed.Actor, changed.Reason = "", "", "admin", ""
 	changed.ExpiresAt, changed.CompletedAt = r.ExpiresAt.Add(time.Hour), r.CreatedAt.Add(time.Hour)
-	changed.SkipConfirmation, changed.SealedHash, changed.AuthSession, changed.FollowedUp = false, []byte{2}, false, false
+	changed.SkipConfirmation, changed.SealedHash, changed.AuthSession, changed.DisownedAt = false, []byte{2}, false, time.Time{}
 	changed.AuthSessionUsed = r.CreatedAt
 	must(t, b.Commit(ctx, workflow.Commit{Saved: []workflow.Request{changed}}))
 	changed.Version = 2

@@ -101,7 +101,7 @@ func challenged(account string) workflow.Request {
 		Email: account + "@example.test", AccountID: account, Generation: []byte{1, 0, 255}, KeyID: "k1",
 		Sends: 1, LinkSent: true, MaxAttempts: 5, Locale: "pt-BR", RedirectURL: "https://app.example.test/in?a=1", ClientIP: "2001:db8::1",
 		UserAgent: "Mozilla/5.0 (ünïcode)", Actor: "key:1", Reason: "asked for", CreatedAt: now, ExpiresAt: now.Add(10 * time.Minute),
-		SkipConfirmation: true, AuthSession: true, FollowedUp: true,
+		SkipConfirmation: true, AuthSession: true, DisownedAt: start().Add(time.Minute),
 	}
 }
 

@@ -67,7 +67,7 @@ CREATE TABLE requests (
     sealed_hash       BYTEA,
     auth_session      BOOLEAN NOT NULL DEFAULT FALSE,
     auth_session_used BIGINT NOT NULL DEFAULT 0,
-    followed_up       BOOLEAN NOT NULL DEFAULT FALSE,
+    disowned_at       BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (application, id)
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
 CREATE UNIQUE INDEX requests_live ON requests (application, account_id, origin)

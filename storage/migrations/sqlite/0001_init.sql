@@ -64,7 +64,7 @@ CREATE TABLE requests (
     sealed_hash       BLOB,
     auth_session      BOOLEAN NOT NULL DEFAULT FALSE,
     auth_session_used BIGINT NOT NULL DEFAULT 0,
-    followed_up       BOOLEAN NOT NULL DEFAULT FALSE,
+    disowned_at       BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (application, id)
 );
 CREATE UNIQUE INDEX requests_live ON requests (application, account_id, origin)
