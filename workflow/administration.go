@@ -112,6 +112,9 @@ type UserPatch struct {
 	Email, Name, Locale, Hash *string
 	Orgs                      *[]string
 	Disabled                  *bool
+	// Remember is how many passwords to remember after a new Hash, this one
+	// included (the policy's history).
+	Remember int
 }
 
 // Users administers the builtin directory. Every write is audited with its actor.

@@ -32,6 +32,10 @@ type Application struct {
 	NotifyUnknown   bool                      `json:"notifyUnknown"`
 	Webhooks        []Webhook                 `json:"webhooks"`
 
+	// PolicyWritten names the policy's keys that stand beside a preset in the
+	// document, so that it is exported as it was written. Nil without a preset.
+	PolicyWritten []string `json:"policyWritten,omitempty"`
+
 	Version int64 `json:"-"` // counts changes; 0 before the first save
 }
 
@@ -67,11 +71,13 @@ type Appearance struct {
 type PasswordPolicy struct {
 	Preset         string   `json:"preset"`
 	MinLength      int      `json:"minLength"` // code points, at least 8
-	MaxLength      int      `json:"maxLength"` // code points, at most 1024 bytes besides
+	MaxLength      int      `json:"maxLength"` // code points; up to 1024 there are at most 1024 bytes besides
 	RequireClasses []string `json:"requireClasses"`
-	MinStrength    int      `json:"minStrength"` // zxcvbn score 0 to 4 of the first 64 characters
-	Breached       string   `json:"breached"`    // "off" or "offline"
-	History        int      `json:"history"`
+	MaxRepeat      int      `json:"maxRepeat,omitempty"`    // the same character in a row at most; 0 for any number
+	MinStrength    int      `json:"minStrength"`            // zxcvbn score 0 to 4 of the first 64 characters
+	Breached       string   `json:"breached"`               // "off", "offline" or "online" (and offline)
+	BreachedFail   string   `json:"breachedFail,omitempty"` // "closed" refuses what online cannot tell; "" is open
+	History        int      `json:"history"`                // last passwords refused, the present one included; 0 to [MaxHistory]
 }
 
 // Limits are rates "N/s|m|h|d" with a burst of N.

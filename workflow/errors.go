@@ -119,6 +119,7 @@ const (
 	VioTooWeak                 ViolationCode = "too_weak"
 	VioContainsIdentifier      ViolationCode = "contains_identifier"
 	VioRecentlyUsed            ViolationCode = "recently_used"
+	VioTooRepetitive           ViolationCode = "too_repetitive"
 	VioInvalidCharacter        ViolationCode = "invalid_character"
 	VioMissingUppercase        ViolationCode = "missing_uppercase"
 	VioMissingLowercase        ViolationCode = "missing_lowercase"
@@ -159,6 +160,7 @@ var violationTable = []ViolationRow{
 	{VioTooWeak, "This password is easy to guess. Add words or characters."},
 	{VioContainsIdentifier, "This password holds your name, address or the product's name."},
 	{VioRecentlyUsed, "This password was used before. Choose another."},
+	{VioTooRepetitive, "This password holds the same character too often in a row."},
 	{VioInvalidCharacter, "This password holds a character that cannot be used."},
 	{VioMissingUppercase, "This password needs an upper-case letter."},
 	{VioMissingLowercase, "This password needs a lower-case letter."},

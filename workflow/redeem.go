@@ -47,7 +47,11 @@ func (e *Engine) Reset(ctx context.Context, app *Application, in ResetInput) (Re
 		return Receipt{}, err
 	}
 	words := []string{ok.account.Email, ok.account.Name, app.Name, app.Slug}
-	if bad := e.Policies.Check(app.Policy, in.NewPassword, words); len(bad) > 0 {
+	bad, err := Judge(ctx, e.Policies, ok.dir, app.Slug, app.Policy, ok.account.ID, in.NewPassword, words)
+	if err != nil {
+		return Receipt{}, busy(errors.Join(err, ok.giveBack(ctx)))
+	}
+	if len(bad) > 0 {
 		if err := ok.giveBack(ctx); err != nil {
 			return Receipt{}, busy(err)
 		}
