@@ -168,7 +168,7 @@ func (s *Store) mapHosts(ctx context.Context, app workflow.Application) error {
 // batches first, so that the last transaction is short.
 var (
 	batched = []string{"sessions", "messages", "requests", "audit", "accounts"}
-	whole   = []string{"limits", "limits_fast", "api_keys", "application_hosts"}
+	whole   = []string{"limits", "limits_fast", "api_keys", "application_hosts", "audit_chains"}
 )
 
 const deleteBatch = 5000

@@ -35,6 +35,8 @@ func TestDeleteReachesEveryTable(t *testing.T) {
 			ok(t, w.Exec(`INSERT INTO accounts (application, id, email, created_at, updated_at) VALUES (?, 'a', 'e', 1, 1)`, slug).Error)
 			ok(t, w.Exec(`INSERT INTO sessions (application, id, account_id, generation, created_at, expires_at) VALUES (?, 's', 'a', 1, 1, 1)`, slug).Error)
 		}
+		_, _, err := storage.NewAuditChain(s, auditKeys(t, 1)).Seal(ctx)
+		ok(t, err)
 		ok(t, s.Delete(ctx, "gone", "admin"))
 		checked := 0
 		for _, table := range testkit.Tables(t, db) {

@@ -31,8 +31,9 @@ func (s *Store) sweep(ctx context.Context, where string, at time.Time, limit int
 }
 
 // Prune deletes requests that ended, with their messages; other messages and
-// audit rows by their own age; and limits that are full again. Of each it takes
-// at most limit, so that nobody waits long for a lock. A zero time keeps all.
+// audit rows that were never sealed by their own age; and limits that are full
+// again. Of each it takes at most limit, so that nobody waits long for a lock.
+// A zero time keeps all.
 func (s *Store) Prune(ctx context.Context, keep workflow.Retention, limit int) (int, error) {
 	if limit <= 0 {
 		return 0, nil
@@ -53,7 +54,8 @@ func (s *Store) Prune(ctx context.Context, keep workflow.Retention, limit int) (
 	db := s.db.Write(ctx)
 	for _, application := range append(applications, "") {
 		// Ids grow with time, so the key finds the old rows without an index on the time.
-		err := db.Exec(`DELETE FROM audit WHERE application = ? AND at < ? AND id IN (SELECT id FROM audit WHERE application = ? AND id < ? ORDER BY id LIMIT ?)`,
+		// Sealed rows go by AuditChain.Prune, which keeps the chain whole.
+		err := db.Exec(`DELETE FROM audit WHERE application = ? AND at < ? AND seq = 0 AND id IN (SELECT id FROM audit WHERE application = ? AND id < ? AND seq = 0 ORDER BY id LIMIT ?)`,
 			application, micros(keep.Audit), application, firstID(keep.Audit), limit).Error
 		if err != nil {
 			return gone, err
