@@ -142,7 +142,7 @@ func TestApplicationRefusals(t *testing.T) {
 		{"application: acme\nname: A\nname: B", "acme.yaml:3: name: stands twice"},
 		{"application: acme\nappearance: {color: #00ff00\n  }", "acme.yaml:2: appearance.color: wrong type"},
 		{"application: acme\nlocale: no", "x"},
-		{"application: acme\npolicy: {breached: online}", "acme.yaml:2: policy.breached: not available in this version; use off or offline"},
+		{"application: acme\npolicy: {breached: on}", "acme.yaml:2: policy.breached: not allowed here; use off or offline or online"},
 		{"application: acme\nwebhooks: [{url: 'https://a.test'}]", "acme.yaml:2: webhooks: not available in this version; remove it"},
 		{"application: acme\nnotify_unknown: 1", "acme.yaml:2: notify_unknown: wrong type; write true or false"},
 		{"application: acme\nresend_after: 60", "acme.yaml:2: resend_after: wrong type; write a duration such as 15m"},

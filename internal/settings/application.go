@@ -16,9 +16,6 @@ const (
 	maxAccess   = 24 * time.Hour // a stolen access token elsewhere lives as long
 	maxSession  = 10 * 365 * 24 * time.Hour
 	maxWait     = 30 * time.Second
-	maxPassword = 1024
-	minPassword = 8
-	maxStrength = 4
 	maxAttempts = 10
 	minDigits   = 6
 	maxDigits   = 8
@@ -28,7 +25,7 @@ const (
 )
 
 func (r *reader) application(app *workflow.Application, v strictjson.Value, flows []workflow.FlowPolicy) {
-	dialect, policy, limits := &app.Dialect, &app.Policy, &app.Limits
+	dialect, limits := &app.Dialect, &app.Limits
 	name := r.text("name", &app.Name)
 	r.object("", v,
 		r.text("application", &app.Slug),
@@ -49,14 +46,7 @@ func (r *reader) application(app *workflow.Application, v strictjson.Value, flow
 		r.nested("appearance",
 			r.text("color", &app.Appearance.Color),
 			r.text("logo", &app.Appearance.Logo)),
-		r.nested("policy",
-			r.text("preset", &policy.Preset),
-			r.integer("minLength", &policy.MinLength, minPassword, maxPassword),
-			r.integer("maxLength", &policy.MaxLength, minPassword, maxPassword),
-			r.texts("requireClasses", &policy.RequireClasses),
-			r.integer("minStrength", &policy.MinStrength, 0, maxStrength),
-			r.text("breached", &policy.Breached),
-			r.integer("history", &policy.History, 0, maxPassword)),
+		member{"policy", func(path string, v strictjson.Value) { r.policy(app, path, v) }},
 		r.nested("limits",
 			r.rate("perAddress", &limits.PerAddress),
 			r.rate("perIp", &limits.PerIP),
@@ -155,7 +145,7 @@ func (r *reader) check(app *workflow.Application, flows []workflow.FlowPolicy) {
 		r.refuse("appearance.color", workflow.VioInvalidValue, "form", "#rrggbb")
 	}
 	r.checkLogo(app.Appearance.Logo)
-	r.checkPolicy(app.Policy)
+	r.checkPolicy(app)
 	r.checkLater(app)
 }
 

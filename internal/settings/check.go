@@ -38,36 +38,6 @@ func plain(s string) bool {
 	return true
 }
 
-var classes = []string{"upper", "lower", "digit", "symbol"}
-
-func (r *reader) checkPolicy(p workflow.PasswordPolicy) {
-	if p.MinLength > p.MaxLength {
-		r.refuse("policy.minLength", workflow.VioTooLarge, "max", strconv.Itoa(p.MaxLength))
-	}
-	for i, c := range p.RequireClasses {
-		at := below("policy.requireClasses", strconv.Itoa(i))
-		switch {
-		case !slices.Contains(classes, c):
-			r.refuse(at, workflow.VioInvalidValue, "allowed", strings.Join(classes, ","))
-		case slices.Contains(p.RequireClasses[:i], c):
-			r.refuse(at, workflow.VioNotUnique)
-		}
-	}
-	switch p.Breached {
-	case "off", "offline":
-	case "online":
-		r.refuse("policy.breached", workflow.VioNotAvailable, "allowed", "off,offline")
-	default:
-		r.refuse("policy.breached", workflow.VioInvalidValue, "allowed", "off,offline")
-	}
-	if p.Preset != "" {
-		r.refuse("policy.preset", workflow.VioNotAvailable)
-	}
-	if p.History > 0 {
-		r.refuse("policy.history", workflow.VioNotAvailable)
-	}
-}
-
 // checkLater refuses what belongs to parts that come with a later version:
 // taking the setting and doing nothing would be the worse answer.
 func (r *reader) checkLater(app *workflow.Application) {

@@ -49,6 +49,7 @@ func Merge(current workflow.Application, patch []byte, flows []workflow.FlowPoli
 	if err != nil {
 		return workflow.Application{}, err
 	}
+	unwritten(base, change)
 	app, err := decode(merged(base, change), flows)
 	app.Version = current.Version
 	return app, err
@@ -114,15 +115,7 @@ func Encode(app workflow.Application, flows ...workflow.FlowPolicy) ([]byte, err
 		{"locale", app.Locale},
 		{"mail", app.Mail},
 		{"appearance", app.Appearance},
-		{"policy", object{
-			{"preset", app.Policy.Preset},
-			{"minLength", app.Policy.MinLength},
-			{"maxLength", app.Policy.MaxLength},
-			{"requireClasses", list(app.Policy.RequireClasses)},
-			{"minStrength", app.Policy.MinStrength},
-			{"breached", app.Policy.Breached},
-			{"history", app.Policy.History},
-		}},
+		{"policy", encodePolicy(app)},
 		{"limits", app.Limits},
 		{"sessions", app.Sessions},
 		{"directory", app.Directory},

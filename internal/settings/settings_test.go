@@ -89,14 +89,14 @@ const full = `{"application":"a-1","name":"Ação ≈ Co","flows":{
 	"hosts":["reset.acme.test","localhost:8080","acme.localhost"],"locale":"zh-Hans",
 	"mail":{"from":"Acme <no-reply@acme.test>","replyTo":"help@acme.test"},
 	"appearance":{"color":"#0A5bcd","logo":"data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciLz4="},
-	"policy":{"preset":"","minLength":12,"maxLength":1024,"requireClasses":["upper","symbol"],"minStrength":4,"breached":"off","history":0},
+	"policy":{"preset":"","minLength":12,"maxLength":1024,"requireClasses":["upper","symbol"],"maxRepeat":3,"minStrength":4,"breached":"online","breachedFail":"closed","history":24},
 	"limits":{"perAddress":"1/s","perIp":"2/m","perPeer":"3/h","perApplication":"1000000000/d","mailsPerAccount":"5/h","failedCodes":"6/h","failedLogins":"7/h"},
 	"sessions":{"access":"1m","refresh":"2h","idle":"1h"},"directory":{"kind":"builtin"},"dialects":[],
 	"dialect":{"confirmationWait":"0s","origins":["https://app.acme.test"],"dreadnode":{"emailRequired":true},"unleash":{"unknownEmail":"not_found","usedToken":"forbidden"}},
 	"notifyUnknown":true,"webhooks":[]}`
 
 func TestRoundTrip(t *testing.T) {
-	for _, body := range []string{full, `{"application":"acme"}`, `{"application":"acme","flows":{"email_otp":{"includeLink":false}}}`} {
+	for _, body := range []string{full, `{"application":"acme"}`, `{"application":"acme","policy":{"history":3,"minLength":10,"preset":"unleash"}}`, `{"application":"acme","flows":{"email_otp":{"includeLink":false}}}`} {
 		app := decodeOK(t, body)
 		for _, with := range [][]workflow.FlowPolicy{policies, nil} {
 			encoded, err := Encode(app, with...)
@@ -113,7 +113,7 @@ func TestRoundTrip(t *testing.T) {
 // Every settable key of full must reach the application.
 func TestFullDiffersFromDefault(t *testing.T) {
 	app, def := reflect.ValueOf(decodeOK(t, full)), reflect.ValueOf(workflow.DefaultApplication("acme"))
-	same := map[string]bool{"Directory": true, "Dialects": true, "Webhooks": true, "Version": true}
+	same := map[string]bool{"Directory": true, "Dialects": true, "Webhooks": true, "PolicyWritten": true, "Version": true}
 	for i := range app.NumField() {
 		name := app.Type().Field(i).Name
 		if !same[name] && reflect.DeepEqual(app.Field(i).Interface(), def.Field(i).Interface()) {
