@@ -63,6 +63,7 @@ type Deps struct {
 	History      workflow.History
 	Requests     Requests
 	Messages     Messages
+	Trail        Trail // nil: refusals are not recorded, and audit-events fails
 	Policies     workflow.Policies
 	Hasher       workflow.Hasher
 	Limiter      workflow.Limiter
@@ -90,6 +91,7 @@ type server struct {
 	Deps
 	admin [32]byte // SHA-256 of the admin token
 	hsts  bool
+	told  refusals
 }
 
 func newServer(d Deps) *server {

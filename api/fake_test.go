@@ -40,6 +40,10 @@ type world struct {
 	limit    int
 	panics   bool
 	hashErr  error
+	audit    workflow.AuditQuery
+	audited  []workflow.AuditEntry
+	auditErr error
+	full     string // the one quota that has nothing left
 }
 
 func (w *world) note(name string) {
@@ -352,8 +356,14 @@ func (w passwords) Hash(_ context.Context, password string) (string, error) {
 type limiter struct{ *world }
 
 func (w limiter) Take(_ context.Context, _ string, q ...workflow.Quota) (*workflow.Refusal, error) {
+	if q[0].Name == "audit" {
+		return nil, nil
+	}
 	w.note("Take")
 	w.quota = q[0]
+	if q[0].Name == w.full {
+		return &workflow.Refusal{Quota: q[0], After: time.Second}, nil
+	}
 	return w.refused, nil
 }
 func (w limiter) Return(context.Context, string, workflow.Quota) error { return nil }

@@ -38,7 +38,7 @@ func start(t testing.TB, change ...func(*Deps)) *fixture {
 	var mu sync.Mutex
 	d := Deps{
 		Engine: engine{w}, Applications: registry{w}, Keys: keyring{w}, Users: users{w}, Sessions: sessions{w}, History: history{w},
-		Requests: rows{w}, Messages: rows{w}, Policies: passwords{w}, Hasher: passwords{w}, Limiter: limiter{w}, Clock: clock{},
+		Requests: rows{w}, Messages: rows{w}, Trail: trail{w}, Policies: passwords{w}, Hasher: passwords{w}, Limiter: limiter{w}, Clock: clock{},
 		KnownHash: func(h string) error {
 			if !strings.HasPrefix(h, "$2") {
 				return errors.New("unknown hash")

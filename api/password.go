@@ -36,6 +36,7 @@ func checkPassword(c *call, in *checkBody) error {
 		return err
 	}
 	if refused != nil {
+		c.limited(quota.Name)
 		return &workflow.Error{Code: workflow.CodeRateLimited, RetryAfter: refused.After,
 			Limit: &workflow.LimitState{Name: quota.Name, Rate: quota.Rate}}
 	}

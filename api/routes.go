@@ -95,6 +95,8 @@ func table() []route {
 		{get, oneApp + "/messages/:id", admin, PermRequestsRead, named, without(showMessage)},
 		{post, oneApp + "/messages/:id/retry", admin, PermRequestsWrite, named, without(retryMessage)},
 
+		{get, oneApp + "/audit-events", admin, PermAuditRead, named, without(listAuditEvents)},
+
 		{get, "/healthz", open, "", installation, without(healthz)},
 		{get, "/readyz", open, "", installation, without(readyz)},
 		{get, "/openapi.yaml", open, "", installation, without(openAPI)},

@@ -20,11 +20,11 @@ func (s *server) handler(rt *route) echo.HandlerFunc {
 		case open:
 			return rt.action.serve(c, nil)
 		case keyed:
-			return c.keyed(rt)
+			return c.audited(rt, c.keyed(rt))
 		case session:
 			return c.session(rt)
 		case admin:
-			return c.admin(rt)
+			return c.audited(rt, c.admin(rt))
 		}
 		return workflow.Fail(workflow.CodeForbidden, nil)
 	}
@@ -38,6 +38,7 @@ func (c *call) keyed(rt *route) error {
 		return err
 	}
 	if bearer && c.s.isAdmin(raw) {
+		c.who = credential{admin: true}
 		return workflow.Fail(workflow.CodeForbidden, nil)
 	}
 	if _, ok := parseKey(raw); !ok {
