@@ -175,12 +175,17 @@ const deleteBatch = 5000
 
 // Delete removes an application with everything of it. If it is interrupted,
 // the application is still there, with less in it, and can be deleted again.
-// The deletion itself is audited for the installation.
+// Its beginning and its end are audited for the installation.
 func (s *Store) Delete(ctx context.Context, slug, actor string) error {
 	if slug == "" || !clean(slug) {
 		return workflow.ErrNotFound
 	}
 	if _, err := s.readApplication(ctx, `SELECT slug, version, '{}' AS doc FROM applications WHERE slug = ?`, slug); err != nil {
+		return err
+	}
+	// What is deleted in batches cannot be one commit with its audit row, so the
+	// intention is recorded first: without a row nothing goes.
+	if err := s.Audit(ctx, workflow.AuditEntry{Event: "authz_admin", Actor: actor, Cause: "application_deleting:" + slug}); err != nil {
 		return err
 	}
 	for _, table := range batched {

@@ -60,8 +60,8 @@ func TestDeleteReachesEveryTable(t *testing.T) {
 			t.Errorf("only %d tables were looked at", checked)
 		}
 		var causes []string
-		ok(t, db.Read(ctx).Raw(`SELECT cause FROM audit WHERE application = '' AND event = 'authz_admin'`).Scan(&causes).Error)
-		if len(causes) != 1 || causes[0] != "application_deleted:gone" {
+		ok(t, db.Read(ctx).Raw(`SELECT cause FROM audit WHERE application = '' AND event = 'authz_admin' ORDER BY at`).Scan(&causes).Error)
+		if len(causes) != 2 || causes[0] != "application_deleting:gone" || causes[1] != "application_deleted:gone" {
 			t.Errorf("the deletion is audited as %q", causes)
 		}
 	})
