@@ -33,6 +33,7 @@ type commands struct {
 	Export     exportCommand     `cmd:"" help:"Print an application as the YAML that apply reads."`
 	Keys       keysCommand       `cmd:"" help:"Create, list and revoke API keys."`
 	Users      usersCommand      `cmd:"" help:"Import users with their existing password hashes."`
+	Audit      auditCommand      `cmd:"" help:"Verify and export the audit trail."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 	Completion completionCommand `cmd:"" help:"Print a completion script for a shell."`
 }

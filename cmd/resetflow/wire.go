@@ -34,6 +34,7 @@ type service struct {
 	store    *storage.Store
 	queue    *storage.Queue
 	engine   *workflow.Engine
+	chain    *storage.AuditChain
 	accounts *builtin.Directory
 	pool     *password.Pool
 	sender   *notify.Sender
@@ -70,6 +71,7 @@ func wire(c config.Config, db *database.DB, log, mailLog *slog.Logger, demo *dem
 		return nil, err
 	}
 	s.store = storage.New(db, s.queue, systemClock{})
+	s.chain = storage.NewAuditChain(s.store, keyring)
 	accounts := builtin.New(db, keyring, s.pool, s.store, systemClock{}, builtin.Options{Issuer: c.PublicURL})
 	s.accounts = accounts
 	checker := password.NewChecker(password.Algorithm(c.KDF.Algorithm))
@@ -85,7 +87,7 @@ func wire(c config.Config, db *database.DB, log, mailLog *slog.Logger, demo *dem
 	s.ready = newReadiness(db, s.sender, c.SMTP.URL != "", clients)
 	e := api.NewServer(api.Deps{
 		Engine: s.engine, Applications: s.store, Keys: s.store, Users: accounts, Sessions: accounts, History: s.store, Requests: s.store,
-		Messages: s.store, Policies: checker, Hasher: s.pool, Limiter: s.store, Clock: systemClock{}, KnownHash: password.Known,
+		Messages: s.store, Trail: s.store, Policies: checker, Hasher: s.pool, Limiter: s.store, Clock: systemClock{}, KnownHash: password.Known,
 		Flows: policies(), Settings: api.Settings{Decode: settings.Decode, Merge: settings.Merge, Encode: settings.Encode},
 		Clients: clients, AdminToken: c.Admin.Token, PublicURL: c.PublicURL, Ready: s.ready.check, Log: log, Observe: s.metrics.observe,
 	})
@@ -137,7 +139,7 @@ func (s *service) background(ctx context.Context) (wait func(), err error) {
 	if err := s.queue.Start(ctx); err != nil {
 		return nil, fmt.Errorf("the job queue does not start: %w", err)
 	}
-	loops := []func(context.Context){s.store.Run, s.ready.watch, s.sweep, s.prune}
+	loops := []func(context.Context){s.store.Run, s.ready.watch, s.sweep, s.prune, s.seal, s.pruneAudit}
 	done := make(chan struct{}, len(loops))
 	for _, loop := range loops {
 		go func() {
