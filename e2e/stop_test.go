@@ -24,8 +24,8 @@ func TestStopped(t *testing.T) {
 			s.Application("acme", wide)
 			key := s.Key("acme", "secret", all...)
 			everybody := people(s, "acme", 7)
-			// Some mails wait for their next try, others hang at the mail server.
-			s.SMTP.SetFault("RCPT", testkit.Fault{Code: 450, Text: "4.7.1 later"})
+			// Some mails hang at the mail server, others wait for their next try.
+			s.SMTP.SetFault("RCPT", testkit.Fault{Hang: true})
 			asks := func(addresses []string) {
 				t.Helper()
 				for _, email := range addresses {
@@ -35,10 +35,10 @@ func TestStopped(t *testing.T) {
 				}
 			}
 			asks(everybody[:3])
-			eventually(t, settled, "three refusals", func() bool { return len(s.SMTP.Commands("RCPT")) >= 3 })
-			s.SMTP.SetFault("RCPT", testkit.Fault{Hang: true})
+			eventually(t, settled, "three tries", func() bool { return len(s.SMTP.Commands("RCPT")) >= 3 })
+			s.SMTP.SetFault("RCPT", testkit.Fault{Code: 450, Text: "4.7.1 later"})
 			asks(everybody[3:6])
-			eventually(t, settled, "three more tries", func() bool { return len(s.SMTP.Commands("RCPT")) >= 6 })
+			eventually(t, settled, "three refusals", func() bool { return len(s.SMTP.Commands("RCPT")) >= 6 })
 
 			last := everybody[6]
 			body := fmt.Sprintf(`{"email":%q,"flow":"email_link"}`, last)

@@ -85,6 +85,7 @@ func NewSMTP(t testing.TB, o SMTPOptions) *SMTP {
 	t.Cleanup(func() {
 		close(s.stop)
 		_ = s.server.Close()
+		_ = l.Close() // a server that has not begun to serve does not close it
 		<-done
 	})
 	return s
