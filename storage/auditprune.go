@@ -12,6 +12,8 @@ import (
 // kept as the chain's anchor. It returns how many rows went; 0 while another
 // node seals.
 //
+// Heads move to the newest key here, also where nothing is pruned.
+//
 // Rows that are not sealed yet are pruned by [Store.Prune].
 func (c *AuditChain) Prune(ctx context.Context, before time.Time, limit int) (int, error) {
 	if limit <= 0 || before.IsZero() {
@@ -45,6 +47,16 @@ func (c *AuditChain) pruneOne(ctx context.Context, application string, before in
 	heads, err := c.heads(ctx, []any{application})
 	if err != nil || len(heads) == 0 {
 		return 0, err // the application was deleted meanwhile
+	}
+	if old := heads[application]; old.KeyID != c.keys.Current() && c.distrust(old) == "" {
+		// Nothing was sealed here since the keys changed; before the old one is
+		// taken out the head must stand under the new one.
+		if err := c.save(ctx, [][]any{c.signed(old).values()}); err != nil {
+			return 0, err
+		}
+		if heads, err = c.heads(ctx, []any{application}); err != nil {
+			return 0, err
+		}
 	}
 	var rows []sealedRow
 	err = db.Raw(`SELECT seq, hash, at FROM audit WHERE application = ? AND seq <> 0 AND seq > ? ORDER BY seq LIMIT ?`,
