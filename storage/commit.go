@@ -157,7 +157,7 @@ func (s *Store) applyAtOnce(ctx context.Context, w writes) error {
 		st.write(" + (SELECT count(*) FROM ", p, ")")
 	}
 	var saved int
-	if err := s.db.Write(ctx).Raw(st.String(), st.args...).Scan(&saved).Error; err != nil {
+	if err := s.db.Write(ctx).Raw(st.String(), st.args...).Find(&saved).Error; err != nil {
 		return err
 	}
 	if saved != w.saved() {

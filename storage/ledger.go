@@ -18,7 +18,7 @@ func (s *Store) Message(ctx context.Context, application string, id workflow.ID)
 	}
 	err := s.db.Read(ctx).Raw(`SELECT `+aliased(messageColumns, "m")+`, `+aliased(requestColumns, "r")+`
 FROM messages m LEFT JOIN requests r ON r.application = m.application AND r.id = m.request_id
-WHERE m.application = ? AND m.id = ?`, application, id.String()).Scan(&rows).Error
+WHERE m.application = ? AND m.id = ?`, application, id.String()).Find(&rows).Error
 	if err != nil {
 		return workflow.Message{}, workflow.Request{}, err
 	}
@@ -40,7 +40,7 @@ func (s *Store) OfRequest(ctx context.Context, application string, request workf
 	}
 	var rows []messageRow
 	err := s.db.Read(ctx).Raw(`SELECT `+columnList(messageColumns, "")+` FROM messages
-WHERE application = ? AND request_id = ? AND send = ? ORDER BY id DESC LIMIT 1`, application, request.String(), send).Scan(&rows).Error
+WHERE application = ? AND request_id = ? AND send = ? ORDER BY id DESC LIMIT 1`, application, request.String(), send).Find(&rows).Error
 	if err != nil {
 		return workflow.Message{}, err
 	}

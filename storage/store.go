@@ -2,7 +2,6 @@ package storage
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"gorm.io/gorm"
@@ -79,7 +78,7 @@ SELECT `+columns+`, 0 AS rank FROM r
 UNION ALL
 SELECT `+columnList(requestColumns, "o.")+`, 1 AS rank FROM requests o JOIN r ON o.application = r.application AND o.account_id = r.account_id
 WHERE o.state IN ('challenged', 'locked') AND o.account_id <> '' AND o.id <> r.id
-ORDER BY rank, id`, args...).Scan(&rows).Error
+ORDER BY rank, id`, args...).Find(&rows).Error
 	if err != nil {
 		return none, nil, err
 	}
@@ -101,44 +100,11 @@ func (s *Store) Live(ctx context.Context, application, accountID string, origin 
 	var rows []requestRow
 	err := s.db.Read(ctx).Raw(`SELECT `+columnList(requestColumns, "")+` FROM requests
 WHERE application = ? AND account_id = ? AND origin = ? AND state IN ('challenged', 'locked') AND account_id <> '' ORDER BY id`,
-		application, accountID, string(origin)).Scan(&rows).Error
+		application, accountID, string(origin)).Find(&rows).Error
 	if err != nil {
 		return nil, err
 	}
 	return toRequests(rows)
-}
-
-// errInside says that an attempt was to be reserved where it could be rolled back.
-var errInside = errors.New("storage: an attempt is reserved before a transaction, never inside one; move the call out")
-
-// ReserveAttempt adds one attempt in a conditional update of its own. A caller
-// whose transaction rolls back later has used the attempt all the same.
-func (s *Store) ReserveAttempt(ctx context.Context, application string, id workflow.ID, now time.Time) (workflow.Request, bool, error) {
-	var none workflow.Request
-	if s.inside(ctx) {
-		return none, false, errInside
-	}
-	if !clean(application) {
-		return none, false, nil
-	}
-	var rows []requestRow
-	err := s.db.Write(ctx).Raw(`UPDATE requests SET attempts = attempts + 1
-WHERE application = ? AND id = ? AND attempts < max_attempts AND expires_at > ? RETURNING `+columnList(requestColumns, ""),
-		application, id.String(), micros(now)).Scan(&rows).Error
-	if err != nil || len(rows) == 0 {
-		return none, false, err
-	}
-	r, err := rows[0].request()
-	return r, err == nil, err
-}
-
-// ReturnAttempt takes one reserved attempt back. ErrNotFound where none is.
-func (s *Store) ReturnAttempt(ctx context.Context, application string, id workflow.ID) error {
-	if !clean(application) {
-		return workflow.ErrNotFound
-	}
-	return one(s.db.Write(ctx).Exec(`UPDATE requests SET attempts = attempts - 1
-WHERE application = ? AND id = ? AND attempts > 0`, application, id.String()))
 }
 
 // RedeemAuthSession marks the login of a completed request as used, once.

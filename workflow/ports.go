@@ -34,15 +34,23 @@ type Store interface {
 	// Live loads an account's live requests of an origin.
 	Live(ctx context.Context, application, accountID string, origin Origin) ([]Request, error)
 	// ReserveAttempt adds an attempt where attempts are left and the lifetime
-	// runs at now, whatever the state, committed at once, in one conditional
-	// update; the returned row holds the new count. ok is false when nothing was
-	// reserved (used up, expired, unknown).
-	ReserveAttempt(ctx context.Context, application string, id ID, now time.Time) (r Request, ok bool, err error)
-	// ReturnAttempt takes one reserved attempt back.
-	ReturnAttempt(ctx context.Context, application string, id ID) error
+	// runs at now, whatever the state, and takes a unit of budget where one is
+	// left; committed at once, in one conditional update. The returned row holds
+	// the new count. ok is false when nothing was reserved (used up, expired,
+	// unknown).
+	ReserveAttempt(ctx context.Context, application string, id ID, now time.Time, budget Quota) (r Reservation, ok bool, err error)
+	// ReturnAttempt gives a reserved attempt and its unit of budget back, in the
+	// context's transaction if there is one. ErrNotFound where none is reserved.
+	ReturnAttempt(ctx context.Context, application string, id ID, budget Quota) error
 	// RedeemAuthSession marks the login promised by a completed request as
 	// used, once, while the request completed after since. ErrNotFound.
 	RedeemAuthSession(ctx context.Context, application string, id ID, since, now time.Time) error
+}
+
+// Reservation is a request with an attempt reserved.
+type Reservation struct {
+	Request
+	Spent bool // the budget had no unit left
 }
 
 // Ledger keeps messages.

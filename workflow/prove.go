@@ -100,26 +100,22 @@ func (e *Engine) proveDigits(ctx context.Context, app *Application, out *proved,
 	if !handles(e.Keys, out.flow, out.request, p.RequestCode) {
 		return nil, e.refuseAs(ctx, app, Violate("requestCode", VioInvalidRequestCode), c, "wrong request code")
 	}
-	r, ok, err := e.Store.ReserveAttempt(ctx, app.Slug, out.request.ID, e.now())
+	budget := failures(app, out.request.AccountID, out.request.Email)
+	r, ok, err := e.Store.ReserveAttempt(ctx, app.Slug, out.request.ID, e.now(), budget)
 	if err != nil {
 		return nil, busy(err)
 	}
 	if !ok {
 		return nil, e.refuseAs(ctx, app, Violate("requestCode", VioInvalidRequestCode), c, "used up or expired")
 	}
-	out.request = r
-	budget := failures(app, r.AccountID, r.Email)
-	spent, err := e.Limiter.Take(ctx, app.Slug, budget)
-	if err != nil {
-		return nil, busy(err)
-	}
-	right := out.flow.Verify(e.Keys, r, out.set, p)
+	out.request = r.Request
+	right := out.flow.Verify(e.Keys, r.Request, out.set, p)
 	// A locked row has its digits used up, whatever the attempts say meanwhile.
-	if !right || !on || spent != nil || r.State != StateChallenged || unusable(r, e) != "" {
+	if !right || !on || r.Spent || r.State != StateChallenged || unusable(r.Request, e) != "" {
 		return nil, e.reject(ctx, app, &out.request, ProofVerificationCode, c, "wrong")
 	}
 	out.giveBack = func(ctx context.Context) error {
-		return errors.Join(e.Store.ReturnAttempt(ctx, app.Slug, r.ID), e.Limiter.Return(ctx, app.Slug, budget))
+		return e.Store.ReturnAttempt(ctx, app.Slug, r.ID, budget)
 	}
 	out.request.Attempts--
 	return e.proveAccount(ctx, app, out, ProofVerificationCode, c)

@@ -121,7 +121,7 @@ func (d *Directory) SetPassword(ctx context.Context, app *workflow.Application, 
 	if d.postgres() {
 		var n struct{ Changed, Live int }
 		err = d.db.Write(ctx).Raw(setPasswordSQL, c.Hash, c.RequestID.String(), at, app.Slug, c.AccountID, generation,
-			at, app.Slug, c.AccountID, generation, at).Scan(&n).Error
+			at, app.Slug, c.AccountID, generation, at).Find(&n).Error
 		changed, live = n.Changed == 1, n.Live
 	} else {
 		err = d.db.Atomically(ctx, func(ctx context.Context) error {
@@ -170,7 +170,7 @@ func (d *Directory) alreadySet(ctx context.Context, application string, c workfl
 func (d *Directory) endAll(ctx context.Context, application, accountID string, generation int64, at time.Time) (int, error) {
 	var ended []struct{ Generation, ExpiresAt int64 }
 	err := d.db.Write(ctx).Raw(`UPDATE sessions SET ended_at = ? WHERE application = ? AND account_id = ? AND ended_at = 0 RETURNING generation, expires_at`,
-		micros(at), application, accountID).Scan(&ended).Error
+		micros(at), application, accountID).Find(&ended).Error
 	if err != nil {
 		return 0, fmt.Errorf("directory: end sessions: %w", err)
 	}

@@ -95,7 +95,7 @@ func (d *Directory) Refresh(ctx context.Context, app *workflow.Application, refr
 		ExpiresAt int64
 	}
 	err := d.db.Write(ctx).Raw(rotateSQL, micros(now), absolute, idle, absolute, idle,
-		app.Slug, f.session.String(), f.seq, f.generation, micros(now), absolute, micros(now)).Scan(&rows).Error
+		app.Slug, f.session.String(), f.seq, f.generation, micros(now), absolute, micros(now)).Find(&rows).Error
 	if err != nil {
 		return workflow.Tokens{}, busy(fmt.Errorf("directory: refresh: %w", err))
 	}
@@ -114,7 +114,7 @@ func (d *Directory) replayed(ctx context.Context, f family) error {
 	return d.db.Atomically(ctx, func(ctx context.Context) error {
 		var accounts []string
 		err := d.db.Write(ctx).Raw(`UPDATE sessions SET ended_at = ? WHERE application = ? AND id = ? AND generation = ? AND refresh_seq > ? AND ended_at = 0 RETURNING account_id`,
-			micros(d.now()), f.application, f.session.String(), f.generation, f.seq).Scan(&accounts).Error
+			micros(d.now()), f.application, f.session.String(), f.generation, f.seq).Find(&accounts).Error
 		if err != nil {
 			return fmt.Errorf("directory: replay: %w", err)
 		}

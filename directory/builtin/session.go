@@ -108,7 +108,7 @@ func (d *Directory) Session(ctx context.Context, accessToken string) (workflow.S
 	err = d.db.Read(ctx).Raw(`SELECT a.email FROM sessions s JOIN accounts a ON a.application = s.application AND a.id = s.account_id
 		WHERE s.application = ? AND s.id = ? AND s.account_id = ? AND s.generation = ? AND s.ended_at = 0 AND s.expires_at > ?
 		AND a.generation = s.generation AND NOT a.disabled`,
-		c.Application, c.SessionID, c.UserID, c.Generation, micros(d.now())).Scan(&email).Error
+		c.Application, c.SessionID, c.UserID, c.Generation, micros(d.now())).Find(&email).Error
 	if err != nil {
 		return workflow.Session{}, busy(fmt.Errorf("directory: session: %w", err))
 	}

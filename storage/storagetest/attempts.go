@@ -3,6 +3,7 @@ package storagetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -23,7 +24,7 @@ func testSavingLeavesAttempts(t *testing.T, b Backend) {
 		insert(t, b, list...)
 		read := load(t, b, list[0]) // before the guesses
 		for range 2 {
-			if _, ok, err := b.ReserveAttempt(ctx, app, read.ID, start()); err != nil || !ok {
+			if _, ok, err := b.ReserveAttempt(ctx, app, read.ID, start(), guesses); err != nil || !ok {
 				t.Fatal(ok, err)
 			}
 		}
@@ -43,7 +44,7 @@ func testAttempts(t *testing.T, b Backend) {
 		now := start()
 		seen := make([]int, 50)
 		errs := race(50, func(i int) error {
-			got, ok, err := b.ReserveAttempt(ctx, app, r.ID, now)
+			got, ok, err := b.ReserveAttempt(ctx, app, r.ID, now, guesses)
 			if err == nil && !ok {
 				return errLost
 			}
@@ -65,19 +66,19 @@ func testAttempts(t *testing.T, b Backend) {
 		if got := load(t, b, r); got.Attempts != 5 || got.State != state || got.Version != 1 {
 			t.Errorf("%s: row %+v", state, got)
 		}
-		must(t, b.ReturnAttempt(ctx, app, r.ID))
-		if got, ok, err := b.ReserveAttempt(ctx, app, r.ID, now); err != nil || !ok || got.Attempts != 5 {
+		must(t, b.ReturnAttempt(ctx, app, r.ID, guesses))
+		if got, ok, err := b.ReserveAttempt(ctx, app, r.ID, now, guesses); err != nil || !ok || got.Attempts != 5 {
 			t.Errorf("%s: after a return: %v %v %d", state, err, ok, got.Attempts)
 		}
 	}
 	none := challenged("none")
 	none.MaxAttempts = 0
 	insert(t, b, none)
-	if _, ok, err := b.ReserveAttempt(ctx, app, none.ID, start()); ok || err != nil {
+	if _, ok, err := b.ReserveAttempt(ctx, app, none.ID, start(), guesses); ok || err != nil {
 		t.Errorf("an attempt where none is counted: %v %v", ok, err)
 	}
-	mustBe(t, "returning what was not taken", b.ReturnAttempt(ctx, app, none.ID), workflow.ErrNotFound)
-	if _, ok, err := b.ReserveAttempt(ctx, app, workflow.NewID(start()), start()); ok || err != nil {
+	mustBe(t, "returning what was not taken", b.ReturnAttempt(ctx, app, none.ID, guesses), workflow.ErrNotFound)
+	if _, ok, err := b.ReserveAttempt(ctx, app, workflow.NewID(start()), start(), guesses); ok || err != nil {
 		t.Errorf("an attempt of an unknown request: %v %v", ok, err)
 	}
 }
@@ -85,7 +86,7 @@ func testAttempts(t *testing.T, b Backend) {
 func testAttemptsSurvive(t *testing.T, b Backend) {
 	r := challenged("ann")
 	insert(t, b, r)
-	if _, ok, err := b.ReserveAttempt(ctx, app, r.ID, start()); err != nil || !ok {
+	if _, ok, err := b.ReserveAttempt(ctx, app, r.ID, start(), guesses); err != nil || !ok {
 		t.Fatal(ok, err)
 	}
 	err := b.Atomically(ctx, func(ctx ctxType) error {
@@ -100,7 +101,7 @@ func testAttemptsSurvive(t *testing.T, b Backend) {
 	}
 	// Inside a transaction it could be rolled back, so there it is refused.
 	err = b.Atomically(ctx, func(ctx ctxType) error {
-		_, ok, err := b.ReserveAttempt(ctx, app, r.ID, start())
+		_, ok, err := b.ReserveAttempt(ctx, app, r.ID, start(), guesses)
 		if err == nil || ok {
 			t.Errorf("reserved inside a transaction: %v %v", ok, err)
 		}
@@ -112,10 +113,10 @@ func testAttemptsSurvive(t *testing.T, b Backend) {
 func testHalfOpen(t *testing.T, b Backend) {
 	r := challenged("ann")
 	insert(t, b, r)
-	if _, ok, err := b.ReserveAttempt(ctx, app, r.ID, r.ExpiresAt); ok || err != nil {
+	if _, ok, err := b.ReserveAttempt(ctx, app, r.ID, r.ExpiresAt, guesses); ok || err != nil {
 		t.Errorf("an attempt at the very end: %v %v", ok, err)
 	}
-	if _, ok, err := b.ReserveAttempt(ctx, app, r.ID, r.ExpiresAt.Add(-time.Microsecond)); !ok || err != nil {
+	if _, ok, err := b.ReserveAttempt(ctx, app, r.ID, r.ExpiresAt.Add(-time.Microsecond), guesses); !ok || err != nil {
 		t.Errorf("no attempt a microsecond before the end: %v %v", ok, err)
 	}
 	if list, err := b.Overdue(ctx, r.ExpiresAt.Add(-time.Microsecond), 10); err != nil || len(list) != 0 {
@@ -184,5 +185,53 @@ func testRedeem(t *testing.T, b Backend) {
 	}
 	if got := load(t, b, r); !got.AuthSessionUsed.Equal(now) {
 		t.Errorf("used at %v, want %v", got.AuthSessionUsed, now)
+	}
+}
+
+// guesses is a budget that no test of attempts uses up.
+var guesses = quota("failed_codes", "guesses", 1_000_000, time.Hour, true)
+
+// A budget is exact over the requests of an account, is given back with its
+// attempt, and does not keep an attempt from counting.
+func testBudget(t *testing.T, b Backend) {
+	must(t, b.Create(ctx, settings(app), "admin"))
+	budget := quota("failed_codes", "one account", 7, time.Hour, true)
+	var rows []workflow.Request
+	for i := range 4 {
+		r := challenged(fmt.Sprint("u", i))
+		insert(t, b, r)
+		rows = append(rows, r)
+	}
+	now := start()
+	errs := race(20, func(i int) error { // 20 attempts on 4 rows with 5 each, 7 units
+		got, ok, err := b.ReserveAttempt(ctx, app, rows[i%4].ID, now, budget)
+		if err == nil && !ok {
+			t.Error("an attempt was refused because of the budget")
+		}
+		if err == nil && got.Spent {
+			return errLost
+		}
+		return err
+	})
+	if n := won(t, errs, errLost); n != 7 {
+		t.Fatalf("%d units of 7 were taken", n)
+	}
+	must(t, b.ReturnAttempt(ctx, app, rows[0].ID, budget))
+	if got, ok, err := b.ReserveAttempt(ctx, app, rows[0].ID, now, budget); err != nil || !ok || got.Spent {
+		t.Errorf("after a return: %v %v spent %v", ok, err, got.Spent)
+	}
+	if got, ok, err := b.ReserveAttempt(ctx, app, rows[0].ID, now, budget); err != nil || ok {
+		t.Errorf("a row without attempts: %v %v spent %v", ok, err, got.Spent)
+	}
+	// A return that is rolled back gives nothing back.
+	_ = b.Atomically(ctx, func(ctx context.Context) error {
+		must(t, b.ReturnAttempt(ctx, app, rows[1].ID, budget))
+		return errLost
+	})
+	if load(t, b, rows[1]).Attempts != 5 {
+		t.Error("a rolled back return was kept")
+	}
+	if spent, err := b.Spent(ctx, app, budget); err != nil || !spent {
+		t.Errorf("the budget after a rolled back return: %v %v", spent, err)
 	}
 }

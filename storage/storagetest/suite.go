@@ -57,6 +57,7 @@ func Run(t *testing.T, open func(t *testing.T) Backend) {
 		{"rollback", testRollback},
 		{"failing queue", testFailingQueue},
 		{"saving leaves attempts", testSavingLeavesAttempts},
+		{"budget of attempts", testBudget},
 		{"attempts are exact", testAttempts},
 		{"attempts survive a rollback", testAttemptsSurvive},
 		{"lifetime is half-open", testHalfOpen},

@@ -27,10 +27,10 @@ func testTenants(t *testing.T, b Backend) {
 		if list, err := b.Live(ctx, other, "ann", workflow.OriginUser); err != nil || len(list) != 0 {
 			t.Errorf("%q: live %v %v", other, list, err)
 		}
-		if _, ok, err := b.ReserveAttempt(ctx, other, r.ID, start()); err != nil || ok {
+		if _, ok, err := b.ReserveAttempt(ctx, other, r.ID, start(), guesses); err != nil || ok {
 			t.Errorf("%q: reserved %v %v", other, ok, err)
 		}
-		mustBe(t, other+": return", b.ReturnAttempt(ctx, other, r.ID), workflow.ErrNotFound)
+		mustBe(t, other+": return", b.ReturnAttempt(ctx, other, r.ID, guesses), workflow.ErrNotFound)
 		mustBe(t, other+": login", b.RedeemAuthSession(ctx, other, done.ID, start().Add(-time.Hour), start()), workflow.ErrNotFound)
 		_, _, err = b.Message(ctx, other, m.ID)
 		mustBe(t, other+": message", err, workflow.ErrNotFound)
@@ -141,14 +141,14 @@ func testTimes(t *testing.T, b Backend) {
 			t.Errorf("%s: %v to %v", zone, got.CreatedAt, got.ExpiresAt)
 		}
 		for _, now := range []time.Time{r.ExpiresAt, r.ExpiresAt.UTC(), r.ExpiresAt.Local(), r.ExpiresAt.In(time.FixedZone("", -11*3600))} {
-			if _, ok, err := b.ReserveAttempt(ctx, app, r.ID, now); ok || err != nil {
+			if _, ok, err := b.ReserveAttempt(ctx, app, r.ID, now, guesses); ok || err != nil {
 				t.Errorf("%s: an expired code counts at %v: %v %v", zone, now, ok, err)
 			}
 			if list, err := b.Overdue(ctx, now, 50); err != nil || len(list) == 0 {
 				t.Errorf("%s: not overdue at %v: %v", zone, now, err)
 			}
 		}
-		if _, ok, err := b.ReserveAttempt(ctx, app, r.ID, r.ExpiresAt.Add(-time.Microsecond).Local()); !ok || err != nil {
+		if _, ok, err := b.ReserveAttempt(ctx, app, r.ID, r.ExpiresAt.Add(-time.Microsecond).Local(), guesses); !ok || err != nil {
 			t.Errorf("%s: a valid code is lost: %v %v", zone, ok, err)
 		}
 		r.State, r.Version = workflow.StateCancelled, 1
