@@ -55,7 +55,7 @@ func TestLengths(t *testing.T) {
 
 func TestClassesRequired(t *testing.T) {
 	p := loose
-	p.RequireClasses = Classes()
+	p.RequireClasses = []string{"upper", "lower", "digit", "symbol"}
 	for pw, want := range map[string]string{
 		"xxxxxxxx":   "missing_uppercase missing_digit missing_symbol",
 		"XXXXXXX1":   "missing_lowercase missing_symbol",

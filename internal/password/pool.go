@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/argon2"
@@ -25,6 +26,10 @@ const (
 	Bcrypt   Algorithm = "bcrypt"   // for directories that need it; takes 72 bytes
 )
 
+// importMemory is what the widespread parameters of other systems ask for
+// (RFC 9106 §4, second choice).
+const importMemory = 64 << 20
+
 // Options of a [Pool]. Zero values mean contract §3's defaults.
 type Options struct {
 	Algorithm     Algorithm
@@ -33,7 +38,7 @@ type Options struct {
 	Argon2Threads int           // lanes
 	BcryptCost    int           // 4 to 15
 	MaxConcurrent int           // hashes at once; default: the CPUs Go may use
-	MaxMemory     int64         // bytes over all hashes at once; default: MaxConcurrent present hashes
+	MaxMemory     int64         // bytes over all hashes at once; default: MaxConcurrent present hashes, at least 64 MiB for imported ones
 	Queue         time.Duration // work that may wait; what does not fit is refused
 }
 
@@ -43,6 +48,9 @@ type Pool struct {
 	present cost
 	gate    *gate
 	dummy   string
+
+	mu       sync.Mutex
+	heaviest target
 }
 
 // Check returns why o makes no pool, naming the configuration key, or nil.
@@ -80,13 +88,15 @@ func NewPool(o Options) *Pool {
 	}
 	memory := o.MaxMemory
 	if memory <= 0 {
-		memory = int64(slots) * c.bytes()
+		memory = max(int64(slots)*c.bytes(), importMemory)
 	}
 	queue := o.Queue
 	if queue <= 0 {
 		queue = 2 * time.Second
 	}
-	return &Pool{present: c, dummy: dummy(c), gate: newGate(slots, max(memory, c.bytes()), queue, estimate(c))}
+	p := &Pool{present: c, dummy: dummy(c), gate: newGate(slots, max(memory, c.bytes()), queue, estimate(c))}
+	p.learn(c)
+	return p
 }
 
 func or(v, otherwise int) int {
@@ -114,11 +124,12 @@ func (p *Pool) Dummy() string { return p.dummy }
 // [workflow.ErrBusy] when the pool and its queue are full.
 func (p *Pool) Hash(ctx context.Context, password string) (string, error) {
 	normal, err := Normal(password)
+	var bad *CharacterError
 	switch {
 	case errors.Is(err, errLong):
 		return "", workflow.Violate("newPassword", workflow.VioTooLong, "maxBytes", fmt.Sprint(MaxBytes))
-	case err != nil:
-		return "", workflow.Violate("newPassword", workflow.VioInvalidCharacter)
+	case errors.As(err, &bad):
+		return "", workflow.Violate("newPassword", workflow.VioInvalidCharacter, "kind", bad.Kind)
 	case p.present.algorithm == Bcrypt && len(normal) > bcryptBytes:
 		return "", workflow.Violate("newPassword", workflow.VioTooLong, "maxBytes", fmt.Sprint(bcryptBytes))
 	}
@@ -143,59 +154,112 @@ func (p *Pool) Hash(ctx context.Context, password string) (string, error) {
 	return hash, nil
 }
 
+// forms are what a password may have been hashed as: its normal form and, where
+// that differs or is missing, its raw bytes, as another system may have hashed
+// them before the hash was imported. How many there are depends on the password
+// alone, so the time of two tries tells nothing about an account.
+func forms(password string) []form {
+	if len(password) > MaxBytes {
+		return []form{{}}
+	}
+	normal, err := Normal(password)
+	if err == nil && normal == password {
+		return []form{{normal, true}}
+	}
+	return []form{{normal, err == nil}, {password, password != ""}}
+}
+
+// form is a text to try. Where it cannot be right another one is hashed
+// instead, so that it takes as long as a wrong one.
+type form struct {
+	text     string
+	possible bool
+}
+
+// fits leaves out what the algorithm would not look at.
+func (f form) fits(c cost) form {
+	f.possible = f.possible && !(c.algorithm == Bcrypt && (len(f.text) > bcryptBytes || strings.IndexByte(f.text, 0) >= 0))
+	if !f.possible {
+		f.text = "impossible"
+	}
+	return f
+}
+
 // Verify reports whether password fits hash, and whether the hash should be
-// made anew because the parameters changed. A password that cannot be right
-// (too long, without normal form) takes as long as a wrong one. The error is
-// [ErrUnknown] for a text that is no hash, [workflow.ErrBusy], or ctx's.
+// made anew because the parameters changed or it is not of the normal form. A
+// password that cannot be right (too long, without any form) takes as long as a
+// wrong one, and a wrong one as long for every hash, see [Pool.fill]. The error
+// is [ErrUnknown] for a text that is no hash, [workflow.ErrBusy], or ctx's.
 func (p *Pool) Verify(ctx context.Context, hash, password string) (ok, rehash bool, err error) {
 	c, err := costOf(hash)
 	if err != nil {
 		return false, false, err
 	}
-	normal, nerr := Normal(password)
-	possible := nerr == nil && !(c.algorithm == Bcrypt && (len(normal) > bcryptBytes || strings.IndexByte(normal, 0) >= 0))
-	if !possible {
-		normal = "impossible"
-	}
-	err = p.gate.run(ctx, max(c.bytes(), p.present.bytes()), func() error {
-		ok = matches(hash, c, normal) && possible
-		if !ok {
-			p.pad(c, normal)
+	heaviest := p.learn(c)
+	err = p.gate.run(ctx, max(c.bytes(), heaviest.bytes()), func() error {
+		for i, f := range forms(password) {
+			f = f.fits(c)
+			if matches(hash, c, f.text) && f.possible {
+				ok, rehash = true, rehash || i > 0
+			}
+			if !ok {
+				heaviest.fill(c, f.text)
+			}
 		}
 		return nil
 	})
-	return ok && err == nil, ok && c != p.present, err
+	return ok && err == nil, ok && (rehash || c != p.present), err
 }
 
-func matches(hash string, c cost, normal string) bool {
+// Any reports whether password fits one of hashes, those that cannot be
+// verified left out. Each is a turn of its own in the queue, so that a long
+// history does not keep others waiting. The error is [workflow.ErrBusy] or ctx's.
+func (p *Pool) Any(ctx context.Context, hashes []string, password string) (bool, error) {
+	tries := forms(password)
+	for _, hash := range hashes {
+		c, err := costOf(hash)
+		if err != nil {
+			continue
+		}
+		found := false
+		err = p.gate.run(ctx, c.bytes(), func() error {
+			for _, f := range tries {
+				f = f.fits(c)
+				found = found || f.possible && matches(hash, c, f.text)
+			}
+			return nil
+		})
+		if found || err != nil {
+			return found && err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// Takes returns nil for a hash that can be verified here, within the pool's
+// memory, so that an import can refuse the others while somebody is looking.
+// It wraps [ErrUnknown].
+func (p *Pool) Takes(hash string) error {
+	c, err := costOf(hash)
+	if err != nil {
+		return err
+	}
+	if c.bytes() > p.gate.memory {
+		return fmt.Errorf("%w: argon2id with %d MiB, and all hashes together may take %d MiB (kdf.max_memory)", ErrUnknown, c.bytes()>>20, p.gate.memory>>20)
+	}
+	p.learn(c)
+	return nil
+}
+
+func matches(hash string, c cost, text string) bool {
 	if c.algorithm == Bcrypt {
-		return bcrypt.CompareHashAndPassword([]byte(hash), []byte(normal)) == nil
+		return bcrypt.CompareHashAndPassword([]byte(hash), []byte(text)) == nil
 	}
 	h, err := parseArgon(hash)
 	if err != nil {
 		return false
 	}
-	return subtle.ConstantTimeCompare(argonSum(normal, h.salt, c, uint32(len(h.sum))), h.sum) == 1
-}
-
-// pad spends what a wrong password cost less against an old, cheaper hash than
-// against one of today, so that the age of an account does not show.
-func (p *Pool) pad(c cost, normal string) {
-	switch {
-	case c.algorithm != p.present.algorithm:
-	case c.algorithm == Bcrypt:
-		// Costs c, c+1, … present-1 together are what is missing: 2^present - 2^c.
-		for rounds := c.rounds; rounds < p.present.rounds; rounds++ {
-			_ = bcrypt.CompareHashAndPassword([]byte(dummy(cost{algorithm: Bcrypt, rounds: rounds})), []byte(normal))
-		}
-	default:
-		missing := int64(p.present.memory)*int64(p.present.time) - int64(c.memory)*int64(c.time)
-		if passes := missing / int64(p.present.memory); passes > 0 {
-			rest := p.present
-			rest.time = uint32(passes)
-			argonSum(normal, make([]byte, 16), rest, 32)
-		}
-	}
+	return subtle.ConstantTimeCompare(argonSum(text, h.salt, c, uint32(len(h.sum))), h.sum) == 1
 }
 
 func argonSum(normal string, salt []byte, c cost, length uint32) []byte {

@@ -75,15 +75,23 @@ func TestNormalForms(t *testing.T) {
 			t.Errorf("%q passes for another", other)
 		}
 	}
-	for _, bad := range []string{"", "\u200d\ufe0f", "tab\there", "null\x00byte", "bell\a", "bad\xffutf8", "line\nbreak", "bidi\u202eoverride", "zero\u200bwidth"} {
-		if got, err := Normal(bad); !errors.Is(err, errCharacter) {
-			t.Errorf("%q: %q, %v", bad, got, err)
+	for bad, want := range map[string]string{"": "empty", "\u200d\ufe0f": "empty", "tab\there": "control", "null\x00byte": "control", "bell\a": "control", "bad\xffutf8": "encoding",
+		"line\nbreak": "control", "bidi\u202eoverride": "invisible", "zero\u200bwidth": "invisible", "soft\u00adhyphen": "invisible", "grapheme\u034fjoiner": "invisible",
+		"selector\ufe00": "invisible", "hangul\u115ffiller": "invisible", "line\u2028separator": "invisible", "apple\uf8ff": "private_use", "not\ufffea character": "noncharacter",
+		"none\u0378yet": "unassigned", "jamo\u1100": "old_hangul", "a\u00b7b": "context", "emoji 👩\u200d👩 and\ttab": "control"} {
+		got, err := Normal(bad)
+		var kind *CharacterError
+		if !errors.As(err, &kind) || kind.Kind != want {
+			t.Errorf("%q: %q, %v, want %s", bad, got, err, want)
 		}
+	}
+	if got, err := Normal("l\u00b7l in Catalan"); err != nil {
+		t.Errorf("%q, %v", got, err)
 	}
 	if _, err := Normal(strings.Repeat("a", MaxBytes+1)); !errors.Is(err, errLong) {
 		t.Error(err)
 	}
-	if _, err := Normal(strings.Repeat("\U0001d15e", 250)); err == nil { // thrice as long in NFC
+	if _, err := Normal(strings.Repeat("\U0001d15e", 3000)); err == nil { // twice as long in NFC
 		t.Error("a password grows beyond the bound")
 	}
 	one, _ := Normal("a\ufe0fe\u0301")
