@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -260,23 +259,11 @@ func TestGEN(t *testing.T) {
 		good := "QmFja2dyb3VuZE5vaXNlT2ZUaGVVbml2ZXJzZTQxNzM="
 		enc := base64.StdEncoding.EncodeToString
 		for _, bad := range []string{"", "changeme", enc([]byte("short")), enc(make([]byte, 32)), enc([]byte(strings.Repeat("secretkey", 4))), good + "," + good, enc([]byte("change-me-change-me-change-me-123")), "," + good, good + ","} {
-			dir := t.TempDir()
-			cmd := exec.Command(product.Build(lasting{t}), "serve") //nolint:noctx // ends at once or is killed below
-			cmd.Dir = dir
-			cmd.Env = append(os.Environ(), "RESETFLOW_LISTEN="+product.FreeAddress(t), "RESETFLOW_PUBLIC_URL=https://reset.example.test",
-				"RESETFLOW_DATABASE_URL=sqlite:"+filepath.Join(dir, "reset.db"), "RESETFLOW_SECRET_KEYS="+bad, "RESETFLOW_METRICS_LISTEN=")
-			var out bytes.Buffer
-			cmd.Stdout, cmd.Stderr = &out, &out
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
+			code, out := serveWith(t, "RESETFLOW_SECRET_KEYS="+bad)
+			if code != 2 || !strings.Contains(out, "secret_keys") {
+				t.Errorf("%q: exit %d: %.300s", bad, code, out)
 			}
-			kill := time.AfterFunc(15*time.Second, func() { _ = cmd.Process.Kill() })
-			_ = cmd.Wait()
-			kill.Stop()
-			if code := cmd.ProcessState.ExitCode(); code != 2 || !strings.Contains(out.String(), "secret_keys") {
-				t.Errorf("%q: exit %d: %.300s", bad, code, out.String())
-			}
-			if len(bad) > 8 && strings.Contains(out.String(), bad) {
+			if len(bad) > 8 && strings.Contains(out, bad) {
 				t.Error("the key stands in the output")
 			}
 		}

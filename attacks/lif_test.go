@@ -407,11 +407,11 @@ func TestLIF(t *testing.T) {
 	row(t, "LIF-17", "A used code after the password changed back", func(t *testing.T, x *World) {
 		x.EachFlow(func(t *testing.T, x *World, flow string) {
 			v := x.Person("v-" + strings.ReplaceAll(flow, "_", ""))
-			used, unused := x.Proof(v, flow), Proof(nil)
+			used := x.Proof(v, flow)
 			x.Redeemed(used, v, NewPassword)
 			x.PatchUser(v, map[string]any{"password": OldPassword})
 			Invalid(t, x.Redeem(used, NewPassword), flow)
-			unused = x.Proof(v, flow)
+			unused := x.Proof(v, flow)
 			x.PatchUser(v, map[string]any{"password": "Third-horse-battery-55"})
 			x.PatchUser(v, map[string]any{"password": OldPassword})
 			Invalid(t, x.Redeem(unused, NewPassword), flow)

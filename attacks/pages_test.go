@@ -6,6 +6,9 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -14,6 +17,7 @@ import (
 	"github.com/resetflow/resetflow/flows/flowtest"
 	"github.com/resetflow/resetflow/internal/database"
 	"github.com/resetflow/resetflow/internal/testkit"
+	"github.com/resetflow/resetflow/internal/testkit/product"
 )
 
 // Browser is a person's browser on the pages: it keeps cookies and follows
@@ -138,4 +142,21 @@ func rigRow(t *testing.T, id, name string, attack func(t *testing.T, r *flowtest
 			})
 		}
 	})
+}
+
+// serveWith runs serve with settings it should refuse, over good ones, and returns
+// its exit code and what it printed. A service that starts all the same is
+// killed after 15 s.
+func serveWith(t *testing.T, env ...string) (code int, output string) {
+	t.Helper()
+	ctx, stop := context.WithTimeout(context.Background(), 15*time.Second)
+	defer stop()
+	dir := t.TempDir()
+	cmd := exec.CommandContext(ctx, product.Build(lasting{t}), "serve")
+	cmd.Dir = dir
+	cmd.Env = append(append(os.Environ(), "RESETFLOW_LISTEN="+product.FreeAddress(t), "RESETFLOW_PUBLIC_URL=https://reset.example.test",
+		"RESETFLOW_DATABASE_URL=sqlite:"+filepath.Join(dir, "reset.db"), "RESETFLOW_METRICS_LISTEN=",
+		"RESETFLOW_SECRET_KEYS=QmFja2dyb3VuZE5vaXNlT2ZUaGVVbml2ZXJzZTQxNzM="), env...)
+	out, _ := cmd.CombinedOutput()
+	return cmd.ProcessState.ExitCode(), string(out)
 }

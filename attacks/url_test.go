@@ -1,18 +1,12 @@
 package attacks
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/resetflow/resetflow/internal/testkit/product"
 	"github.com/resetflow/resetflow/notify"
 )
 
@@ -258,21 +252,9 @@ func TestURL(t *testing.T) {
 
 	rowOnce(t, "URL-16", "No public URL", func(t *testing.T) {
 		for _, bad := range []string{"", "http://reset.example.test", "reset.example.test", "//reset.example.test", "javascript:x", "https://", "https://a@reset.example.test"} {
-			dir := t.TempDir()
-			cmd := exec.Command(product.Build(lasting{t}), "serve") //nolint:noctx // ends at once or is killed below
-			cmd.Dir = dir
-			cmd.Env = append(os.Environ(), "RESETFLOW_LISTEN="+product.FreeAddress(t), "RESETFLOW_PUBLIC_URL="+bad, "RESETFLOW_DATABASE_URL=sqlite:"+filepath.Join(dir, "reset.db"),
-				"RESETFLOW_SECRET_KEYS=QmFja2dyb3VuZE5vaXNlT2ZUaGVVbml2ZXJzZTQxNzM=", "RESETFLOW_METRICS_LISTEN=")
-			var out bytes.Buffer
-			cmd.Stdout, cmd.Stderr = &out, &out
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			kill := time.AfterFunc(15*time.Second, func() { _ = cmd.Process.Kill() })
-			_ = cmd.Wait()
-			kill.Stop()
-			if code := cmd.ProcessState.ExitCode(); code != 2 || !strings.Contains(out.String(), "public_url") {
-				t.Errorf("%q: exit %d: %.300s", bad, code, out.String())
+			code, out := serveWith(t, "RESETFLOW_PUBLIC_URL="+bad)
+			if code != 2 || !strings.Contains(out, "public_url") {
+				t.Errorf("%q: exit %d: %.300s", bad, code, out)
 			}
 		}
 	})
