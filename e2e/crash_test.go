@@ -21,7 +21,7 @@ func TestKilled(t *testing.T) {
 			s := start(t, kind)
 			s.Application("acme", wide)
 			key := s.Key("acme", "secret", all...)
-			everybody := people(s, "acme", 206)
+			everybody := people(s, "acme", 406)
 			accepted := append(killedAfterAnswer(t, s, kind, key, everybody[:3]), killedAfterMail(t, s, key, everybody[3:6])...)
 			cases := killedAtRandom(t, s, key, everybody[6:])
 			for _, c := range cases {
@@ -111,7 +111,7 @@ func killedAtRandom(t *testing.T, s *product.Server, key string, addresses []str
 				select {
 				case <-stop:
 					return
-				default:
+				case <-time.After(50 * time.Millisecond): // so that the accounts last until the last kill
 				}
 				p := &person{email: email}
 				p.live(t, s, key)
@@ -121,8 +121,9 @@ func killedAtRandom(t *testing.T, s *product.Server, key string, addresses []str
 			}
 		})
 	}
-	for range 8 {
-		time.Sleep(time.Duration(50+rand.IntN(350)) * time.Millisecond)
+	for kill := range 8 {
+		eventually(t, settled, "the stream flows", func() bool { mu.Lock(); defer mu.Unlock(); return len(out) >= 4*(kill+1) })
+		time.Sleep(time.Duration(rand.IntN(300)) * time.Millisecond)
 		s.Kill()
 		s.Run()
 	}
