@@ -158,3 +158,6 @@ func form(pairs ...string) url.Values {
 	}
 	return f
 }
+
+// crashless is more than anything takes that no crash has touched.
+const crashless = 20 * time.Second
