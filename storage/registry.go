@@ -167,7 +167,7 @@ func (s *Store) mapHosts(ctx context.Context, app workflow.Application) error {
 // Everything of an application: the tables whose rows have an id are emptied in
 // batches first, so that the last transaction is short.
 var (
-	batched = []string{"sessions", "messages", "requests", "audit", "accounts"}
+	batched = []string{"sessions", "messages", "requests", "audit", "password_history", "accounts"}
 	whole   = []string{"limits", "limits_fast", "api_keys", "application_hosts", "audit_chains"}
 )
 

@@ -34,6 +34,7 @@ func TestDeleteReachesEveryTable(t *testing.T) {
 			}
 			ok(t, w.Exec(`INSERT INTO accounts (application, id, email, created_at, updated_at) VALUES (?, 'a', 'e', 1, 1)`, slug).Error)
 			ok(t, w.Exec(`INSERT INTO sessions (application, id, account_id, generation, created_at, expires_at) VALUES (?, 's', 'a', 1, 1, 1)`, slug).Error)
+			ok(t, w.Exec(`INSERT INTO password_history (application, id, account_id, generation, password_hash) VALUES (?, 'p', 'a', 1, 'h')`, slug).Error)
 		}
 		_, _, err := storage.NewAuditChain(s, auditKeys(t, 1)).Seal(ctx)
 		ok(t, err)

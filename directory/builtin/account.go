@@ -118,13 +118,17 @@ func (d *Directory) SetPassword(ctx context.Context, app *workflow.Application, 
 	var live int
 	var changed bool
 	var err error
-	if d.postgres() {
-		var n struct{ Changed, Live int }
-		err = d.db.Write(ctx).Raw(setPasswordSQL, c.Hash, c.RequestID.String(), at, app.Slug, c.AccountID, generation,
-			at, app.Slug, c.AccountID, generation, at).Find(&n).Error
-		changed, live = n.Changed == 1, n.Live
+	if d.postgres() && app.Policy.History == 0 { // one statement is a transaction of its own
+		changed, live, err = d.setPassword(ctx, app.Slug, c, generation)
 	} else {
 		err = d.db.Atomically(ctx, func(ctx context.Context) error {
+			if err := d.remember(ctx, app.Slug, c.AccountID, generation, app.Policy.History); err != nil {
+				return err
+			}
+			if d.postgres() {
+				changed, live, err = d.setPassword(ctx, app.Slug, c, generation)
+				return err
+			}
 			done := d.db.Write(ctx).Exec(`UPDATE accounts SET password_hash = ?, must_reset = FALSE, generation = generation + 1, reset_request = ?, updated_at = ?
 				WHERE application = ? AND id = ? AND generation = ? AND NOT disabled`,
 				c.Hash, c.RequestID.String(), at, app.Slug, c.AccountID, generation)
@@ -143,6 +147,15 @@ func (d *Directory) SetPassword(ctx context.Context, app *workflow.Application, 
 		return d.alreadySet(ctx, app.Slug, c, generation)
 	}
 	return workflow.Revoked{Sessions: live, RefreshTokens: live}, nil
+}
+
+// setPassword runs [setPasswordSQL], on PostgreSQL.
+func (d *Directory) setPassword(ctx context.Context, application string, c workflow.PasswordChange, generation int64) (changed bool, live int, err error) {
+	var n struct{ Changed, Live int }
+	at := micros(c.At)
+	err = d.db.Write(ctx).Raw(setPasswordSQL, c.Hash, c.RequestID.String(), at, application, c.AccountID, generation,
+		at, application, c.AccountID, generation, at).Find(&n).Error
+	return n.Changed == 1, n.Live, err
 }
 
 // alreadySet answers a change that changed nothing: done before by the same

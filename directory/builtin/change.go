@@ -20,6 +20,9 @@ func (d *Directory) UpdateUser(ctx context.Context, application, id string, p wo
 		if row, err = d.locked(ctx, application, id); err != nil {
 			return err
 		}
+		if err := d.takes(p.Hash); err != nil {
+			return err
+		}
 		before := row.Generation
 		fields, moved := row.apply(p)
 		if err := check(row.Name, row.Locale, row.user().Orgs); err != nil {
@@ -30,6 +33,11 @@ func (d *Directory) UpdateUser(ctx context.Context, application, id string, p wo
 		}
 		now := d.now()
 		row.UpdatedAt = micros(now)
+		if p.Hash != nil {
+			if err := d.remember(ctx, application, id, before, p.Remember); err != nil {
+				return err
+			}
+		}
 		if moved {
 			row.Generation++
 		}
@@ -98,7 +106,8 @@ func (d *Directory) DeleteUser(ctx context.Context, application, id, actor strin
 		if _, err := d.locked(ctx, application, id); err != nil {
 			return err
 		}
-		for _, sql := range []string{`DELETE FROM sessions WHERE application = ? AND account_id = ?`, `DELETE FROM accounts WHERE application = ? AND id = ?`} {
+		for _, sql := range []string{`DELETE FROM sessions WHERE application = ? AND account_id = ?`,
+			`DELETE FROM password_history WHERE application = ? AND account_id = ?`, `DELETE FROM accounts WHERE application = ? AND id = ?`} {
 			if err := d.db.Write(ctx).Exec(sql, application, id).Error; err != nil {
 				return fmt.Errorf("directory: delete user: %w", err)
 			}

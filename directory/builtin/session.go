@@ -143,13 +143,15 @@ func (d *Directory) Logout(ctx context.Context, accessToken string) error {
 // JWKS returns the application's public keys as a JWK Set.
 func (d *Directory) JWKS(app *workflow.Application) ([]byte, error) { return d.tokens.JWKS(app.Slug) }
 
-// Prune deletes sessions that could not be used since before, at most limit,
-// and returns how many went.
+// Prune deletes sessions that could not be used since before and former
+// passwords nobody asks for any more, at most limit of each, and returns how
+// many rows went.
 func (d *Directory) Prune(ctx context.Context, before time.Time, limit int) (int, error) {
 	done := d.db.Write(ctx).Exec(`DELETE FROM sessions WHERE (application, id) IN (SELECT application, id FROM sessions WHERE expires_at < ? ORDER BY expires_at LIMIT ?)`,
 		micros(before), limit)
 	if done.Error != nil {
 		return 0, fmt.Errorf("directory: prune sessions: %w", done.Error)
 	}
-	return int(done.RowsAffected), nil
+	forgotten, err := d.pruneHistory(ctx, limit)
+	return int(done.RowsAffected) + forgotten, err
 }

@@ -7,6 +7,7 @@ import (
 
 	"gorm.io/gorm/clause"
 
+	"github.com/resetflow/resetflow/internal/password"
 	"github.com/resetflow/resetflow/workflow"
 )
 
@@ -45,9 +46,21 @@ func check(name, locale string, orgs []string) error {
 	return v.Err()
 }
 
+// takes refuses a hash that a login could not verify within the pool's memory.
+// Its form is the caller's matter.
+func (d *Directory) takes(hash *string) error {
+	if hash == nil || password.Known(*hash) != nil || d.pool.Takes(*hash) == nil {
+		return nil
+	}
+	return workflow.Violate("passwordHash", workflow.VioInvalidValue)
+}
+
 // CreateUser inserts an account. ErrNotUnique with a taken address.
 func (d *Directory) CreateUser(ctx context.Context, application string, u workflow.NewUser, actor string) (workflow.User, error) {
 	if err := check(u.Name, u.Locale, u.Orgs); err != nil {
+		return workflow.User{}, err
+	}
+	if err := d.takes(&u.Hash); err != nil {
 		return workflow.User{}, err
 	}
 	now := d.now()
