@@ -430,6 +430,16 @@ func (x *World) flood(t *testing.T, request string) int {
 }
 
 func TestADMMore(t *testing.T) {
+	row(t, "ADM-25", "Credentials that everybody knows", func(t *testing.T, x *World) {
+		s := product.Start(t, product.Options{Env: []string{"RESETFLOW_ADMIN_TOKEN="}})
+		for _, credential := range []string{"", "admin", "changeme", strings.Repeat("0", 32), x.Server.Admin, " "} {
+			if got := s.Call("GET", "/admin/v1/applications", credential, "", nil); got.Status != http.StatusUnauthorized {
+				t.Errorf("%q: %d", credential, got.Status)
+			}
+		}
+		got := s.Call("GET", "/admin/v1/applications", "", "", map[string]string{"Authorization": "Bearer "})
+		statusIs(t, got, http.StatusUnauthorized)
+	})
 	row(t, "ADM-x1", "Other ways to name a credential, a method or a path", func(t *testing.T, x *World) {
 		for _, path := range []string{"/admin/v1/applications?access_token=" + x.Server.Admin, "/admin/v1/applications?api_key=" + x.Key, "/admin/v1/applications?token=" + x.Server.Admin} {
 			statusIs(t, x.Call("GET", path, "", "", nil), http.StatusUnauthorized)

@@ -299,6 +299,15 @@ func TestENUMore(t *testing.T) {
 		statusIs(t, x.Admin("DELETE", "/users/"+x.UserID(v), ""), http.StatusNoContent)
 		Same(t, "wrong, unknown, of a deleted account", wrong, unknown, x.Redeem(p, NewPassword), x.Redeem(p, "x"))
 	})
+	row(t, "ENU-x5", "A login by the hash that stands in for none", func(t *testing.T, x *World) {
+		crowd := x.crowd()
+		for _, class := range []string{"unknown", "without a password", "disabled"} {
+			for _, password := range []string{"\u0000", " ", "x", "dummy", "password", "$argon2id$v=19$m=1024,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"} {
+				Has(t, class, x.Login(crowd[class], password), http.StatusUnauthorized)
+			}
+			Has(t, class, x.Login(crowd[class], ""), http.StatusBadRequest)
+		}
+	})
 	row(t, "ENU-x4", "The wait between asking and resolving", func(t *testing.T, x *World) {
 		v, w := x.Person("v"), x.Address("w")
 		for range 3 { // judged at once, mostly before anybody was looked up

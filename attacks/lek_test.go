@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/resetflow/resetflow/internal/testkit"
@@ -213,6 +214,22 @@ func TestLEK(t *testing.T) {
 			got := x.Call("GET", path, "", "", nil)
 			if got.Status != http.StatusUnauthorized || got.Header.Get("WWW-Authenticate") == "" {
 				t.Errorf("%s: %d", path, got.Status)
+			}
+		}
+	})
+	row(t, "LEK-14", "The code in the last words of a process", func(t *testing.T, x *World) {
+		for _, signal := range []syscall.Signal{syscall.SIGABRT, syscall.SIGQUIT} {
+			y := x.Own()
+			y.Patch(eight)
+			secrets := y.secrets(t)
+			y.Signal(signal)
+			if code := y.Ended(); code != 2 { // it ended itself: a signal that ends it would leave its memory as a file
+				t.Errorf("%s: exit %d", signal, code)
+			}
+			for what, secret := range secrets {
+				if secret != "" && strings.Contains(y.Log.String(), secret) {
+					t.Errorf("%s: the last words hold %s", signal, what)
+				}
 			}
 		}
 	})

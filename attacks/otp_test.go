@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -439,6 +440,20 @@ func TestOTPMore(t *testing.T) {
 			t.Errorf("%d of 65 checks within a moment were refused", limited)
 		}
 	})
+	row(t, "OTP-x14", "An address that is none", func(t *testing.T, x *World) {
+		for _, ip := range []string{"a", "1.2.3", "1.2.3.4.5", "1.2.3.4, 5.6.7.8", "::1%eth0", "0.0.0.0", "127.0.0.1:80", "[::1]", "01.2.3.4", "999.1.1.1", "1.2.3.4 "} {
+			got := x.Wire("POST /api/v1/password-reset/" + start + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer " + x.Key + "\r\nContent-Type: application/json\r\nX-Resetflow-Client-IP: " + ip + "\r\nContent-Length: 25\r\n\r\n" + `{"email":"v@example.test"}`[:25])
+			if ip != "1.2.3.4 " && !strings.HasPrefix(got, "HTTP/1.1 400 ") { // blanks at the end are the header's, not the value's
+				t.Errorf("%q: %.100s", ip, got)
+			}
+		}
+		key := x.Publishable()
+		for _, ip := range []string{"a", "", "unknown", "1.2.3.4, a", strings.Repeat("1.2.3.4,", 200)} {
+			got := x.Call("POST", "/api/v1/password-reset/"+start, key, object("email", x.Address("w"+fmt.Sprint(len(ip)))), map[string]string{"X-Forwarded-For": ip})
+			Has(t, ip, got, http.StatusAccepted, http.StatusTooManyRequests)
+		}
+		Limited(t, x.Call("POST", "/api/v1/password-reset/"+start, key, object("email", x.Address("last")), map[string]string{"X-Forwarded-For": "b"}))
+	}, limited(map[string]any{"perIp": "3/h", "perPeer": "3/h"}))
 	row(t, "OTP-x13", "A guess that ends before its answer", func(t *testing.T, x *World) {
 		v := x.Person("v")
 		p := x.Proof(v, "email_otp")

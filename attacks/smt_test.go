@@ -349,6 +349,37 @@ func TestSMTMore(t *testing.T) {
 			t.Error("the log holds an escape")
 		}
 	})
+	row(t, "SMT-x5", "A goodbye that breaks", func(t *testing.T, x *World) {
+		x = x.Own()
+		x.SMTP.SetFault("ACCEPTED", testkit.Fault{Drop: true})
+		x.SMTP.SetFault("QUIT", testkit.Fault{Code: 500, Text: "what?"})
+		for i := range 3 {
+			v := x.Person(fmt.Sprint("v", i))
+			p := x.Proof(v, "email_link")
+			x.Idle()
+			if n := len(x.MailsOf(v, "")); n != 1 {
+				t.Errorf("%d mails for one request", n)
+			}
+			x.Redeemed(p, v, NewPassword)
+		}
+	})
+	row(t, "SMT-x4", "A recipient poisoned in the database", func(t *testing.T, x *World) {
+		x = x.Own()
+		v := x.Person("v")
+		x.SMTP.SetFault("MAIL", testkit.Fault{Code: 451, Text: "later", Times: 1})
+		statusIs(t, x.Ask(v, "email_link"), http.StatusAccepted)
+		eventually(t, crashless, "the message is tried", func() bool { l := x.Ledger(); return len(l) > 0 && l[0]["attempts"].(float64) > 0 })
+		poison := v + "> ORCPT=rfc822;e@evil.example.org\r\nRCPT TO:<e@evil.example.org"
+		for _, sql := range []string{`UPDATE accounts SET email = ?`, `UPDATE messages SET recipient = ?`} {
+			if err := x.DB.Write(t.Context()).Exec(sql, poison).Error; err != nil {
+				t.Fatal(err)
+			}
+		}
+		eventually(t, crashless, "the message is given up", func() bool { return x.Ledger()[0]["state"] != "queued" })
+		if rcpt := x.SMTP.Commands("RCPT"); len(rcpt) > 0 || len(x.SMTP.Mails()) > 0 {
+			t.Errorf("%v", rcpt)
+		}
+	})
 	row(t, "SMT-x3", "Asking while the mail server hangs", func(t *testing.T, x *World) {
 		x = x.Own()
 		v := x.Person("v")
