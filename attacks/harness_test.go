@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -90,9 +91,33 @@ type target struct {
 
 var targets = map[string]*target{"sqlite": {}, "postgres": {}}
 
+// watch looks at every file the binary is built from, so that a cached result
+// of these tests does not outlive a change: go test cannot know of the build.
+func watch(t testing.TB) {
+	err := filepath.WalkDir(product.Root(), func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (strings.HasPrefix(d.Name(), ".") || d.Name() == "bin"):
+			return filepath.SkipDir
+		case d.IsDir() || strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		switch filepath.Ext(path) {
+		case ".go", ".sql", ".html", ".css", ".js", ".yaml", ".json", ".toml", ".mod":
+			_, err = os.Stat(path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (g *target) start(t testing.TB, kind string) {
 	g.once.Do(func() {
 		l := lasting{t}
+		watch(l)
 		binary := product.Build(l)
 		l.Cleanup(func() { _ = os.RemoveAll(filepath.Dir(binary)) })
 		if g.url = "sqlite:" + filepath.Join(l.TempDir(), "reset.db"); kind == "postgres" {
