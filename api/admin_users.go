@@ -55,9 +55,11 @@ const (
 )
 
 // check judges everything but a password's hash, which costs CPU and comes
-// last. canonical is the address, "" where none was given.
-func (in *userBody) check(c *call, v workflow.Violations, create bool, email, name string) (canonical string) {
-	if canonical = email; create || in.email.Given {
+// last; old is the account to change, the zero value for a new one. canonical
+// is the address, "" where none was given.
+func (in *userBody) check(c *call, v workflow.Violations, create bool, old workflow.User) (canonical string, err error) {
+	name := old.Name
+	if canonical = old.Email; create || in.email.Given {
 		canonical = checkEmail(v, "email", in.email)
 	}
 	if in.name.Given {
@@ -82,11 +84,15 @@ func (in *userBody) check(c *call, v workflow.Violations, create bool, email, na
 			v.Add("passwordHash", workflow.VioInvalidValue)
 		}
 	case in.password.Given:
-		if wrong := c.s.Policies.Check(c.app.Policy, in.password.Value, identifiers(c.app, canonical, name)); len(wrong) > 0 {
+		wrong, err := workflow.Judge(c.ctx, c.s.Policies, c.s.Users, c.app.Slug, c.app.Policy, old.ID, in.password.Value, identifiers(c.app, canonical, name))
+		if err != nil {
+			return canonical, err
+		}
+		if len(wrong) > 0 {
 			v["password"] = wrong
 		}
 	}
-	return canonical
+	return canonical, v.Err()
 }
 
 // hash returns what is to be stored: the given hash, the password's, or none.
@@ -100,8 +106,8 @@ func (in *userBody) hash(c *call) (text, error) {
 
 func createUser(c *call, in *userBody) error {
 	v := workflow.Violations{}
-	email := in.check(c, v, true, "", "")
-	if err := v.Err(); err != nil {
+	email, err := in.check(c, v, true, workflow.User{})
+	if err != nil {
 		return err
 	}
 	hash, err := in.hash(c)
@@ -160,8 +166,8 @@ func patchUser(c *call, in *userBody) error {
 		return err
 	}
 	v := workflow.Violations{}
-	email := in.check(c, v, false, old.Email, old.Name)
-	if err := v.Err(); err != nil {
+	email, err := in.check(c, v, false, old)
+	if err != nil {
 		return err
 	}
 	hash, err := in.hash(c)
@@ -169,7 +175,7 @@ func patchUser(c *call, in *userBody) error {
 		return err
 	}
 	p := workflow.UserPatch{Name: in.name.Pointer(), Locale: in.locale.Pointer(), Hash: hash.Pointer(),
-		Orgs: in.orgs.Pointer(), Disabled: in.disabled.Pointer()}
+		Orgs: in.orgs.Pointer(), Disabled: in.disabled.Pointer(), Remember: c.app.Policy.History}
 	if in.email.Given {
 		p.Email = &email
 	}

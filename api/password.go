@@ -40,7 +40,10 @@ func checkPassword(c *call, in *checkBody) error {
 		return &workflow.Error{Code: workflow.CodeRateLimited, RetryAfter: refused.After,
 			Limit: &workflow.LimitState{Name: quota.Name, Rate: quota.Rate}}
 	}
-	wrong := c.s.Policies.Check(c.app.Policy, in.password.Value, identifiers(c.app, "", ""))
+	wrong, err := workflow.Judge(c.ctx, c.s.Policies, nil, c.app.Slug, c.app.Policy, "", in.password.Value, identifiers(c.app, "", ""))
+	if err != nil {
+		return err
+	}
 	if wrong == nil {
 		wrong = []workflow.Violation{}
 	}

@@ -33,6 +33,7 @@ type Config struct {
 	Log             Log
 	Tracing         Tracing
 	KDF             KDF
+	Breached        Breached
 }
 
 // Database says where the data is.
@@ -79,6 +80,13 @@ type KDF struct {
 	MaxConcurrent int
 	MaxMemory     int64 // bytes
 	Queue         time.Duration
+}
+
+// Breached says where leaked passwords are looked up besides the built-in list.
+type Breached struct {
+	File         string // a filter of `resetflow breached build`; "" is none
+	URL          string // of the range service, for policies that ask online
+	AllowPrivate bool   // the service may have a private address
 }
 
 // Loaded is what [Load] found.

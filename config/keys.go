@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/resetflow/resetflow/internal/password/leaks"
 	"github.com/resetflow/resetflow/internal/secret"
 	"github.com/resetflow/resetflow/internal/settings"
 )
@@ -88,6 +89,12 @@ var keys = []key{
 	{"kdf.max_concurrent", "0", false, func(c *Config, s string) error { return integer(&c.KDF.MaxConcurrent, s, 0, 4096) }},
 	{"kdf.max_memory", "0", false, func(c *Config, s string) error { return size(&c.KDF.MaxMemory, s, 0, 1<<40) }},
 	{"kdf.queue", "2s", false, func(c *Config, s string) error { return duration(&c.KDF.Queue, s, time.Millisecond, time.Minute) }},
+	{"breached.file", "", false, func(c *Config, s string) error { c.Breached.File = s; return nil }},
+	{"breached.url", leaks.DefaultURL, false, func(c *Config, s string) error {
+		c.Breached.URL = s
+		return leaks.CheckURL(s)
+	}},
+	{"breached.allow_private", "false", false, func(c *Config, s string) error { return boolean(&c.Breached.AllowPrivate, s) }},
 }
 
 // variable is the environment variable of a key.

@@ -38,7 +38,7 @@ func (s *server) checkPassword(v *visit) error {
 	password := f.Get("password")
 	out := verdict{Score: s.Strength(password), Failed: []workflow.ViolationCode{}}
 	out.Word = v.texts.Password.StrengthWord(out.Score)
-	for _, x := range s.Policies.Check(v.app.Policy, password, []string{v.state.Account, v.app.Name}) {
+	for _, x := range s.Policies.Check(v.app.Policy, password, []string{v.state.Account, v.app.Name, v.app.Slug}) {
 		out.Failed = append(out.Failed, x.Code)
 	}
 	if out.Score < v.app.Policy.MinStrength && !slices.Contains(out.Failed, workflow.VioTooWeak) {

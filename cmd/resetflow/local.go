@@ -80,7 +80,7 @@ func openLocal(ctx context.Context, c config.Config) (installation, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	store := storage.New(db, noQueue{}, systemClock{})
-	users, err := userAdministration(db, store)
+	users, err := userAdministration(db, store, newPool(c.KDF))
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -88,15 +88,15 @@ func openLocal(ctx context.Context, c config.Config) (installation, error) {
 }
 
 // userAdministration opens the builtin directory for administration, which
-// makes no tokens and no hashes: the key is good for this process alone.
-func userAdministration(db *database.DB, store *storage.Store) (workflow.Users, error) {
+// makes no tokens and no hashes: the key is good for this process alone. The
+// pool knows how much memory a login may take for an imported hash.
+func userAdministration(db *database.DB, store *storage.Store, pool *password.Pool) (workflow.Users, error) {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // never fails (crypto/rand)
 	keyring, err := secret.NewKeyring(key)
 	if err != nil {
 		return nil, err
 	}
-	pool := password.NewPool(password.Options{})
 	return builtin.New(db, keyring, pool, store, systemClock{}, builtin.Options{}), nil
 }
 

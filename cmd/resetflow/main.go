@@ -34,6 +34,7 @@ type commands struct {
 	Keys       keysCommand       `cmd:"" help:"Create, list and revoke API keys."`
 	Users      usersCommand      `cmd:"" help:"Import users with their existing password hashes."`
 	Audit      auditCommand      `cmd:"" help:"Verify and export the audit trail."`
+	Breached   breachedCommand   `cmd:"" help:"Make a filter of leaked passwords from a downloaded list."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 	Completion completionCommand `cmd:"" help:"Print a completion script for a shell."`
 }

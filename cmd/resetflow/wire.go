@@ -17,6 +17,7 @@ import (
 	"github.com/resetflow/resetflow/internal/clientip"
 	"github.com/resetflow/resetflow/internal/database"
 	"github.com/resetflow/resetflow/internal/password"
+	"github.com/resetflow/resetflow/internal/password/leaks"
 	"github.com/resetflow/resetflow/internal/secret"
 	"github.com/resetflow/resetflow/internal/settings"
 	"github.com/resetflow/resetflow/notify"
@@ -41,6 +42,7 @@ type service struct {
 	ready    *readiness
 	metrics  *metrics
 	server   *http.Server
+	leaked   *leaks.Filter // nil without breached.file
 }
 
 // demoParts is what only the demo has.
@@ -74,7 +76,10 @@ func wire(c config.Config, db *database.DB, log, mailLog *slog.Logger, demo *dem
 	s.chain = storage.NewAuditChain(s.store, keyring)
 	accounts := builtin.New(db, keyring, s.pool, s.store, systemClock{}, builtin.Options{Issuer: c.PublicURL})
 	s.accounts = accounts
-	checker := password.NewChecker(password.Algorithm(c.KDF.Algorithm))
+	checker, err := s.newChecker(c, log)
+	if err != nil {
+		return nil, err
+	}
 	s.engine, err = workflow.New(workflow.Options{
 		Store: s.store, Ledger: s.store, Sweeping: s.store, Limiter: s.store, Directories: directory.NewSet(accounts), Applications: s.store,
 		Hasher: s.pool, Policies: checker, Keys: keyring, Deliverer: s.sender, Clock: systemClock{}, Flows: flows.Builtin(),
@@ -87,7 +92,7 @@ func wire(c config.Config, db *database.DB, log, mailLog *slog.Logger, demo *dem
 	s.ready = newReadiness(db, s.sender, c.SMTP.URL != "", clients)
 	e := api.NewServer(api.Deps{
 		Engine: s.engine, Applications: s.store, Keys: s.store, Users: accounts, Sessions: accounts, History: s.store, Requests: s.store,
-		Messages: s.store, Trail: s.store, Policies: checker, Hasher: s.pool, Limiter: s.store, Clock: systemClock{}, KnownHash: password.Known,
+		Messages: s.store, Trail: s.store, Policies: checker, Hasher: s.pool, Limiter: s.store, Clock: systemClock{}, KnownHash: s.pool.Takes,
 		Flows: policies(), Settings: api.Settings{Decode: settings.Decode, Merge: settings.Merge, Encode: settings.Encode},
 		Clients: clients, AdminToken: c.Admin.Token, PublicURL: c.PublicURL, Ready: s.ready.check, Log: log, Observe: s.metrics.observe,
 	})
@@ -110,6 +115,20 @@ func newPool(k config.KDF) *password.Pool {
 		Algorithm: password.Algorithm(k.Algorithm), Argon2Time: k.Argon2Time, Argon2Memory: int(k.Argon2Memory >> 10), Argon2Threads: k.Argon2Threads,
 		BcryptCost: k.BcryptCost, MaxConcurrent: k.MaxConcurrent, MaxMemory: k.MaxMemory, Queue: k.Queue,
 	})
+}
+
+// newChecker makes the judge of new passwords, with what the configuration says
+// about leaks.
+func (s *service) newChecker(c config.Config, log *slog.Logger) (*password.Checker, error) {
+	known := password.Leaks{Logger: log, Online: leaks.NewOnline(leaks.OnlineOptions{URL: c.Breached.URL, AllowPrivate: c.Breached.AllowPrivate})}
+	if c.Breached.File != "" {
+		filter, err := leaks.Open(c.Breached.File)
+		if err != nil {
+			return nil, wrongUsage(named("breached.file", err))
+		}
+		s.leaked, known.File = filter, filter
+	}
+	return password.NewChecker(password.Algorithm(c.KDF.Algorithm)).WithLeaks(known), nil
 }
 
 // newSender makes the sender; without smtp.url it keeps messages in the queue.
@@ -207,6 +226,9 @@ func (s *service) prune(ctx context.Context) {
 // close ends what holds connections.
 func (s *service) close() error {
 	s.sender.Close()
+	if s.leaked != nil {
+		_ = s.leaked.Close()
+	}
 	return s.db.Close()
 }
 

@@ -18,12 +18,16 @@ import (
 
 // BuildOptions say how to read a list.
 type BuildOptions struct {
-	Plain    bool                       // lines are passwords, not "SHA-1 in hex:how often"
-	Normal   func(string) string        // the form of a plain password that is hashed; nil leaves it
-	MinCount uint64                     // leaves out hashes seen less often; 0 takes all
-	Progress func(stage Stage, n int64) // now and then: bytes read, or values written
-	Chunk    int                        // sums sorted in memory at a time; 0 is 4 Mi (32 MiB)
+	Plain    bool                // lines are passwords, not "SHA-1 in hex:how often"
+	Normal   func(string) string // the form of a plain password that is hashed; nil leaves it
+	MinCount uint64              // leaves out hashes seen less often; 0 takes all
+	Progress Progress            // told now and then
+	Chunk    int                 // sums sorted in memory at a time; 0 is 4 Mi (32 MiB)
 }
+
+// Progress is told how far a stage is: bytes read, of an unknown total (0), or
+// values written.
+type Progress func(stage Stage, n, total int64)
 
 // Stage is what a build is doing.
 type Stage string
@@ -40,7 +44,6 @@ type Built struct {
 	Taken int64  // of them, those frequent enough
 	Kept  uint64 // different values in the filter
 	Bytes int64  // of the filter
-	Reads int64  // values to merge; the end of [StageWrite]
 }
 
 // LineError is a line that cannot be read. It holds none of the line.
@@ -66,7 +69,7 @@ func Build(ctx context.Context, list io.Reader, out string, o BuildOptions) (b B
 		o.Chunk = defaultChunk
 	}
 	if o.Progress == nil {
-		o.Progress = func(Stage, int64) {}
+		o.Progress = func(Stage, int64, int64) {}
 	}
 	runs, err := os.Create(filepath.Clean(out + ".runs")) // what a killed build left is overwritten
 	if err != nil {
@@ -83,7 +86,6 @@ func Build(ctx context.Context, list io.Reader, out string, o BuildOptions) (b B
 	if b.Taken == 0 {
 		return b, errors.New("the list holds nothing to keep")
 	}
-	b.Reads = b.Taken
 
 	part, err := os.Create(filepath.Clean(out + ".part"))
 	if err != nil {
@@ -94,7 +96,7 @@ func Build(ctx context.Context, list io.Reader, out string, o BuildOptions) (b B
 	var n int64
 	err = s.merge(func(sum uint64) error {
 		if n++; n%tick == 0 {
-			o.Progress(StageWrite, n)
+			o.Progress(StageWrite, n, b.Taken)
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -121,7 +123,7 @@ func readList(ctx context.Context, list io.Reader, o BuildOptions, b *Built, tak
 		line := lines.Bytes()
 		bytesRead += int64(len(line)) + 1
 		if at%tick == 0 {
-			o.Progress(StageRead, bytesRead)
+			o.Progress(StageRead, bytesRead, 0)
 			if err := ctx.Err(); err != nil {
 				return err
 			}

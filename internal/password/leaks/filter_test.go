@@ -117,7 +117,7 @@ func TestAStoppedBuildLeavesTheOldFilter(t *testing.T) {
 		for i := range 3 * tick {
 			list.WriteString(lineOf(fmt.Sprint(i), 1))
 		}
-		_, err := Build(ctx, &list, out, BuildOptions{Chunk: tick, Progress: func(s Stage, _ int64) {
+		_, err := Build(ctx, &list, out, BuildOptions{Chunk: tick, Progress: func(s Stage, _, _ int64) {
 			if s == stage {
 				cancel()
 			}
