@@ -167,26 +167,27 @@ func (t ResetTexts) Account(email string) string { return fill(t.AccountFormat, 
 
 // PasswordTexts are the rules and the words for strength.
 type PasswordTexts struct {
-	RulesTitle     string `yaml:"rules_title"`
-	RuleMinFormat  Plural `yaml:"rule_min" vars:"count"`
-	RuleMaxFormat  Plural `yaml:"rule_max" vars:"count"`
-	RuleUppercase  string `yaml:"rule_uppercase"`
-	RuleLowercase  string `yaml:"rule_lowercase"`
-	RuleDigit      string `yaml:"rule_digit"`
-	RuleSymbol     string `yaml:"rule_symbol"`
-	RuleStrength   string `yaml:"rule_strength"`
-	RuleCommon     string `yaml:"rule_common"` // not one of the most used or leaked
-	RuleIdentifier string `yaml:"rule_identifier"`
-	RuleHistory    string `yaml:"rule_history"`
-	RuleMet        string `yaml:"rule_met"` // said by screen readers
-	RuleNotMet     string `yaml:"rule_not_met"`
-	Advice         string `yaml:"advice"`
-	StrengthLabel  string `yaml:"strength_label"`
-	Strength0      string `yaml:"strength_0"`
-	Strength1      string `yaml:"strength_1"`
-	Strength2      string `yaml:"strength_2"`
-	Strength3      string `yaml:"strength_3"`
-	Strength4      string `yaml:"strength_4"`
+	RulesTitle       string `yaml:"rules_title"`
+	RuleMinFormat    Plural `yaml:"rule_min" vars:"count"`
+	RuleMaxFormat    Plural `yaml:"rule_max" vars:"count"`
+	RuleUppercase    string `yaml:"rule_uppercase"`
+	RuleLowercase    string `yaml:"rule_lowercase"`
+	RuleDigit        string `yaml:"rule_digit"`
+	RuleSymbol       string `yaml:"rule_symbol"`
+	RuleRepeatFormat Plural `yaml:"rule_repeat" vars:"count"`
+	RuleStrength     string `yaml:"rule_strength"`
+	RuleCommon       string `yaml:"rule_common"` // not one of the most used or leaked
+	RuleIdentifier   string `yaml:"rule_identifier"`
+	RuleHistory      string `yaml:"rule_history"`
+	RuleMet          string `yaml:"rule_met"` // said by screen readers
+	RuleNotMet       string `yaml:"rule_not_met"`
+	Advice           string `yaml:"advice"`
+	StrengthLabel    string `yaml:"strength_label"`
+	Strength0        string `yaml:"strength_0"`
+	Strength1        string `yaml:"strength_1"`
+	Strength2        string `yaml:"strength_2"`
+	Strength3        string `yaml:"strength_3"`
+	Strength4        string `yaml:"strength_4"`
 }
 
 // StrengthWord is the word for a score of 0 to 4.
@@ -207,20 +208,26 @@ func (p *PageTexts) Rules(policy workflow.PasswordPolicy) []Rule {
 	rules := []Rule{{workflow.VioTooShort, p.lang.count(t.RuleMinFormat, policy.MinLength)}}
 	for _, class := range policy.RequireClasses {
 		switch class {
-		case "uppercase":
+		case "upper":
 			rules = append(rules, Rule{workflow.VioMissingUppercase, t.RuleUppercase})
-		case "lowercase":
+		case "lower":
 			rules = append(rules, Rule{workflow.VioMissingLowercase, t.RuleLowercase})
 		case "digit":
 			rules = append(rules, Rule{workflow.VioMissingDigit, t.RuleDigit})
-		case "symbol":
+		case "symbol", "other", "special":
 			rules = append(rules, Rule{workflow.VioMissingSymbol, t.RuleSymbol})
 		}
+	}
+	if policy.MaxRepeat > 0 {
+		rules = append(rules, Rule{workflow.VioTooRepetitive, p.lang.count(t.RuleRepeatFormat, policy.MaxRepeat)})
 	}
 	if policy.MinStrength > 0 {
 		rules = append(rules, Rule{workflow.VioTooWeak, t.RuleStrength})
 	}
-	rules = append(rules, Rule{workflow.VioTooCommon, t.RuleCommon}, Rule{workflow.VioContainsIdentifier, t.RuleIdentifier})
+	if policy.Breached != "off" {
+		rules = append(rules, Rule{workflow.VioTooCommon, t.RuleCommon})
+	}
+	rules = append(rules, Rule{workflow.VioContainsIdentifier, t.RuleIdentifier})
 	if policy.History > 0 {
 		rules = append(rules, Rule{workflow.VioRecentlyUsed, t.RuleHistory})
 	}

@@ -27,7 +27,12 @@ type ErrorTexts struct {
 	TooWeak          string `yaml:"too_weak"`
 	Identifier       string `yaml:"contains_identifier"`
 	RecentlyUsed     string `yaml:"recently_used"`
+	RepeatFormat     Plural `yaml:"too_repetitive" vars:"count"`
+	Repeat           string `yaml:"too_repetitive_plain"`
 	Character        string `yaml:"invalid_character"`
+	Control          string `yaml:"invalid_control"`
+	Invisible        string `yaml:"invalid_invisible"`
+	Unknown          string `yaml:"invalid_unknown"` // not assigned, private, old, or no text at all
 	Uppercase        string `yaml:"missing_uppercase"`
 	Lowercase        string `yaml:"missing_lowercase"`
 	Digit            string `yaml:"missing_digit"`
@@ -65,6 +70,13 @@ func (p *PageTexts) Violation(field string, v workflow.Violation) string {
 		return e.SupportCodeWrong
 	case workflow.VioTooShort, workflow.VioTooLong:
 		return p.length(field, v)
+	case workflow.VioTooRepetitive:
+		if n, err := strconv.Atoi(v.Attributes["maxRepeat"]); err == nil {
+			return p.lang.count(e.RepeatFormat, n)
+		}
+		return e.Repeat
+	case workflow.VioInvalidCharacter:
+		return p.character(v.Attributes["kind"])
 	case workflow.VioNotEnabled:
 		return e.NotEnabled
 	case workflow.VioNotAllowed:
@@ -100,6 +112,19 @@ func (p *PageTexts) length(field string, v workflow.Violation) string {
 	return e.TooLong
 }
 
+// character is the sentence for a character of a kind that cannot be used.
+func (p *PageTexts) character(kind string) string {
+	switch kind {
+	case "control":
+		return p.Errors.Control
+	case "invisible", "empty":
+		return p.Errors.Invisible
+	case "unassigned", "private_use", "noncharacter", "old_hangul", "encoding":
+		return p.Errors.Unknown
+	}
+	return p.Errors.Character
+}
+
 // passwordSentence is the sentence for a rule about passwords, "" for others.
 func (p *PageTexts) passwordSentence(c workflow.ViolationCode) string {
 	e := p.Errors
@@ -114,8 +139,6 @@ func (p *PageTexts) passwordSentence(c workflow.ViolationCode) string {
 		return e.Identifier
 	case workflow.VioRecentlyUsed:
 		return e.RecentlyUsed
-	case workflow.VioInvalidCharacter:
-		return e.Character
 	case workflow.VioMissingUppercase:
 		return e.Uppercase
 	case workflow.VioMissingLowercase:

@@ -161,6 +161,9 @@ func TestEveryViolationHasASentence(t *testing.T) {
 		want string
 	}{
 		{workflow.Violation{Code: workflow.VioTooShort, Attributes: map[string]string{"minLength": "12"}}, "Use at least 12 characters."},
+		{workflow.Violation{Code: workflow.VioTooRepetitive, Attributes: map[string]string{"maxRepeat": "2"}}, "Use the same character at most 2 times in a row."},
+		{workflow.Violation{Code: workflow.VioInvalidCharacter, Attributes: map[string]string{"kind": "control"}}, "This password holds a tab, a line break or another control character. Leave it out."},
+		{workflow.Violation{Code: workflow.VioInvalidCharacter, Attributes: map[string]string{"kind": "invisible"}}, "This password holds an invisible character, perhaps from copying. Type it by hand."},
 		{workflow.Violation{Code: workflow.VioInvalidVerificationCode, Attributes: map[string]string{"attemptsRemaining": "2"}}, "This code is not right. Compare it with our newest message. You have 2 attempts left."},
 		{workflow.Violation{Code: workflow.VioInvalidVerificationCode, Attributes: map[string]string{"attemptsRemaining": "0"}}, "This code is not right. Compare it with our newest message. This code cannot be used any more. Ask for a new one."},
 	} {
@@ -173,7 +176,7 @@ func TestEveryViolationHasASentence(t *testing.T) {
 func TestRulesFollowThePolicy(t *testing.T) {
 	p := mustNew(t).Page("en")
 	policy := workflow.DefaultApplication("a").Policy
-	policy.MinLength, policy.RequireClasses, policy.History = 12, []string{"digit", "symbol"}, 3
+	policy.MinLength, policy.RequireClasses, policy.MaxRepeat, policy.History = 12, []string{"upper", "lower", "digit", "symbol"}, 2, 3
 	var got []string
 	for _, r := range p.Rules(policy) {
 		if r.Text == "" {
@@ -181,8 +184,14 @@ func TestRulesFollowThePolicy(t *testing.T) {
 		}
 		got = append(got, string(r.Name))
 	}
-	if s := strings.Join(got, " "); s != "too_short missing_digit missing_symbol too_weak too_common contains_identifier recently_used" {
+	if s := strings.Join(got, " "); s != "too_short missing_uppercase missing_lowercase missing_digit missing_symbol too_repetitive too_weak too_common contains_identifier recently_used" {
 		t.Error(s)
+	}
+	policy.Breached = "off"
+	for _, r := range p.Rules(policy) {
+		if r.Name == workflow.VioTooCommon {
+			t.Error("a rule that does not count is shown")
+		}
 	}
 }
 
