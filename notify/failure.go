@@ -75,8 +75,12 @@ func (f *failure) permanent() bool {
 }
 
 // stale reports whether a kept connection had died before the server took
-// anything of the message, so that a fresh one may try at once.
+// anything of the message, so that a fresh one may try at once. A server that
+// does not answer is there: it is waited for once, not twice.
 func (f *failure) stale() bool {
+	if errors.Is(f, os.ErrDeadlineExceeded) {
+		return false
+	}
 	switch f.at {
 	case verbMail, verbRcpt, verbData:
 		return f.code == 0 || f.code == 421

@@ -30,7 +30,7 @@ type Options struct {
 
 	DialTimeout  time.Duration // 5 s
 	VerbTimeout  time.Duration // 10 s for each step of the exchange
-	TotalTimeout time.Duration // 24 s for a whole delivery, below the 30 s of a job; the end of the data gets what is left of it
+	TotalTimeout time.Duration // 18 s for a whole delivery, below the 20 s of a graceful stop; the end of the data gets what is left of it
 	IdleTimeout  time.Duration // 30 s a connection is kept
 }
 
@@ -52,7 +52,7 @@ func NewSender(o Options) (*Sender, error) {
 	}
 	setDefault(&o.DialTimeout, 5*time.Second)
 	setDefault(&o.VerbTimeout, 10*time.Second)
-	setDefault(&o.TotalTimeout, 24*time.Second)
+	setDefault(&o.TotalTimeout, 18*time.Second)
 	setDefault(&o.IdleTimeout, defaultIdle)
 	if o.Logger == nil {
 		o.Logger = slog.Default()

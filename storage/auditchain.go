@@ -132,7 +132,7 @@ func (c *AuditChain) lead(ctx context.Context) (bool, error) {
 		return true, nil
 	}
 	var first bool
-	err := c.store.db.Write(ctx).Raw(`SELECT pg_try_advisory_xact_lock(?)`, int64(sealLock)).Scan(&first).Error
+	err := c.store.db.Write(ctx).Raw(`SELECT pg_try_advisory_xact_lock(?)`, int64(sealLock)).Find(&first).Error
 	return first, err
 }
 
@@ -144,7 +144,7 @@ func (c *AuditChain) Seal(ctx context.Context) (sealed int, more bool, err error
 	defer c.mu.Unlock()
 	var waiting []string
 	// One cheap look, so that an idle service takes no writer.
-	if err := c.store.db.Read(ctx).Raw(`SELECT id FROM audit WHERE seq = 0 LIMIT 1`).Scan(&waiting).Error; err != nil || len(waiting) == 0 {
+	if err := c.store.db.Read(ctx).Raw(`SELECT id FROM audit WHERE seq = 0 LIMIT 1`).Find(&waiting).Error; err != nil || len(waiting) == 0 {
 		c.begun = false
 		return 0, false, err
 	}
@@ -161,7 +161,7 @@ func (c *AuditChain) Seal(ctx context.Context) (sealed int, more bool, err error
 		}
 		var rows []auditRow
 		err := c.store.db.Write(ctx).Raw(`SELECT `+columnList(auditColumns, "")+` FROM audit WHERE seq = 0`+where+` ORDER BY application, id LIMIT ?`,
-			append(args, sealBatch)...).Scan(&rows).Error
+			append(args, sealBatch)...).Find(&rows).Error
 		if err != nil {
 			return err
 		}
@@ -232,7 +232,7 @@ func (c *AuditChain) heads(ctx context.Context, applications []any) (map[string]
 	var rows []chainRow
 	err := c.store.db.Write(ctx).Raw(`SELECT `+columnList(chainColumns, "c.")+`,
 (SELECT COALESCE(max(a.seq), 0) FROM audit a WHERE a.application = c.application AND a.seq <> 0 AND a.seq > c.head_seq AND a.seq <= c.head_seq + 1000000) AS beyond
-FROM audit_chains c WHERE c.application IN ( `+marks(len(applications))+`)`, applications...).Scan(&rows).Error
+FROM audit_chains c WHERE c.application IN ( `+marks(len(applications))+`)`, applications...).Find(&rows).Error
 	heads := make(map[string]chainRow, len(rows))
 	for _, r := range rows {
 		heads[r.Application] = r
@@ -256,7 +256,7 @@ func (c *AuditChain) trusted(ctx context.Context, application string, heads map[
 	} else {
 		head = chainRow{Application: application, HeadHash: genesis, AnchorHash: genesis}
 		var left []sealedRow
-		err := c.store.db.Write(ctx).Raw(`SELECT seq, hash FROM audit WHERE application = ? AND seq <> 0 AND seq < 1000000000000000 ORDER BY seq DESC LIMIT 1`, application).Scan(&left).Error
+		err := c.store.db.Write(ctx).Raw(`SELECT seq, hash FROM audit WHERE application = ? AND seq <> 0 AND seq < 1000000000000000 ORDER BY seq DESC LIMIT 1`, application).Find(&left).Error
 		if err != nil {
 			return head, nil, err
 		}

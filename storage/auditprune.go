@@ -20,7 +20,7 @@ func (c *AuditChain) Prune(ctx context.Context, before time.Time, limit int) (in
 		return 0, nil
 	}
 	var applications []string
-	if err := c.store.db.Read(ctx).Raw(`SELECT application FROM audit_chains ORDER BY application`).Scan(&applications).Error; err != nil {
+	if err := c.store.db.Read(ctx).Raw(`SELECT application FROM audit_chains ORDER BY application`).Find(&applications).Error; err != nil {
 		return 0, err
 	}
 	gone := 0
@@ -60,7 +60,7 @@ func (c *AuditChain) pruneOne(ctx context.Context, application string, before in
 	}
 	var rows []sealedRow
 	err = db.Raw(`SELECT seq, hash, at FROM audit WHERE application = ? AND seq <> 0 AND seq > ? ORDER BY seq LIMIT ?`,
-		application, heads[application].AnchorSeq, limit).Scan(&rows).Error
+		application, heads[application].AnchorSeq, limit).Find(&rows).Error
 	if err != nil {
 		return 0, err
 	}

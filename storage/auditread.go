@@ -44,7 +44,7 @@ func (s *Store) AuditEvents(ctx context.Context, application string, q workflow.
 	args := append(append(append([]any{}, seen.args...), auditLook), f.args...)
 	var rows []sealedRow
 	err := s.db.Read(ctx).Raw(`SELECT * FROM (SELECT `+sealedColumns+` FROM audit WHERE `+seen.where+` ORDER BY id DESC LIMIT ?) AS looked
-WHERE `+f.where+` ORDER BY id DESC LIMIT ?`, append(args, size+1)...).Scan(&rows).Error
+WHERE `+f.where+` ORDER BY id DESC LIMIT ?`, append(args, size+1)...).Find(&rows).Error
 	if err != nil {
 		return nil, "", err
 	}
@@ -55,7 +55,7 @@ WHERE `+f.where+` ORDER BY id DESC LIMIT ?`, append(args, size+1)...).Scan(&rows
 	} else {
 		// The last row that was looked at, if there are others behind it.
 		var last []string
-		err := s.db.Read(ctx).Raw(`SELECT id FROM audit WHERE `+seen.where+` ORDER BY id DESC LIMIT 2 OFFSET ?`, append(seen.args, auditLook-1)...).Scan(&last).Error
+		err := s.db.Read(ctx).Raw(`SELECT id FROM audit WHERE `+seen.where+` ORDER BY id DESC LIMIT 2 OFFSET ?`, append(seen.args, auditLook-1)...).Find(&last).Error
 		if err != nil {
 			return nil, "", err
 		}
@@ -76,7 +76,7 @@ func (s *Store) EachAuditEvent(ctx context.Context, application string, since ti
 	}
 	for {
 		var rows []sealedRow
-		err := s.db.Read(ctx).Raw(`SELECT `+sealedColumns+` FROM audit WHERE application = ? AND id > ? ORDER BY id LIMIT ?`, application, from, verifyPage).Scan(&rows).Error
+		err := s.db.Read(ctx).Raw(`SELECT `+sealedColumns+` FROM audit WHERE application = ? AND id > ? ORDER BY id LIMIT ?`, application, from, verifyPage).Find(&rows).Error
 		if err != nil || len(rows) == 0 {
 			return err
 		}

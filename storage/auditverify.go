@@ -69,7 +69,7 @@ func (c *AuditChain) AuditApplications(ctx context.Context) ([]string, error) {
 			where, args = " WHERE application > ?", []any{last, last}
 		}
 		err := c.store.db.Read(ctx).Raw(`SELECT min(application) AS application FROM (SELECT min(application) AS application FROM audit`+where+
-			` UNION ALL SELECT min(application) AS application FROM audit_chains`+where+`) AS t HAVING count(application) > 0`, args...).Scan(&next).Error
+			` UNION ALL SELECT min(application) AS application FROM audit_chains`+where+`) AS t HAVING count(application) > 0`, args...).Find(&next).Error
 		if err != nil || len(next) == 0 {
 			return list, err
 		}
@@ -110,7 +110,7 @@ func (c *AuditChain) Verify(ctx context.Context, application string, o VerifyOpt
 		}
 	}
 	var waiting struct{ Count, Oldest int64 }
-	err := c.store.db.Read(ctx).Raw(`SELECT count(*) AS count, COALESCE(min(at), 0) AS oldest FROM audit WHERE application = ? AND seq = 0`, application).Scan(&waiting).Error
+	err := c.store.db.Read(ctx).Raw(`SELECT count(*) AS count, COALESCE(min(at), 0) AS oldest FROM audit WHERE application = ? AND seq = 0`, application).Find(&waiting).Error
 	r.Unsealed, r.OldestUnsealed = waiting.Count, moment(waiting.Oldest)
 	return r, err
 }
@@ -118,7 +118,7 @@ func (c *AuditChain) Verify(ctx context.Context, application string, o VerifyOpt
 // headOf reads a chain's row; its Mac is nil where there is none.
 func (c *AuditChain) headOf(ctx context.Context, application string) (chainRow, error) {
 	var rows []chainRow
-	err := c.store.db.Read(ctx).Raw(`SELECT `+columnList(chainColumns, "")+` FROM audit_chains WHERE application = ?`, application).Scan(&rows).Error
+	err := c.store.db.Read(ctx).Raw(`SELECT `+columnList(chainColumns, "")+` FROM audit_chains WHERE application = ?`, application).Find(&rows).Error
 	if err != nil || len(rows) == 0 {
 		return chainRow{HeadHash: genesis, AnchorHash: genesis}, err
 	}
@@ -143,7 +143,7 @@ type chainWalk struct {
 func (w *chainWalk) next(ctx context.Context) (sealedRow, bool, error) {
 	if len(w.page) == 0 {
 		err := w.c.store.db.Read(ctx).Raw(`SELECT `+sealedColumns+` FROM audit WHERE application = ? AND seq <> 0 AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?`,
-			w.application, w.read, w.head.HeadSeq, verifyPage).Scan(&w.page).Error
+			w.application, w.read, w.head.HeadSeq, verifyPage).Find(&w.page).Error
 		if err != nil || len(w.page) == 0 {
 			return sealedRow{}, false, err
 		}
@@ -258,7 +258,7 @@ func (w *chainWalk) ends() {
 func (w *chainWalk) strangers(ctx context.Context) error {
 	var rows []sealedRow
 	err := w.c.store.db.Read(ctx).Raw(`SELECT a.id, a.seq FROM audit a LEFT JOIN audit_chains c ON c.application = a.application
-WHERE a.application = ? AND a.seq <> 0 AND (c.application IS NULL OR a.seq > c.head_seq OR a.seq <= c.anchor_seq) ORDER BY a.seq LIMIT 1`, w.application).Scan(&rows).Error
+WHERE a.application = ? AND a.seq <> 0 AND (c.application IS NULL OR a.seq > c.head_seq OR a.seq <= c.anchor_seq) ORDER BY a.seq LIMIT 1`, w.application).Find(&rows).Error
 	if err != nil || len(rows) == 0 {
 		return err
 	}

@@ -4,6 +4,8 @@ import (
 	"database/sql"
 
 	"gorm.io/gorm"
+
+	"github.com/resetflow/resetflow/internal/database"
 )
 
 // nowSQL is the database's clock in microseconds since the epoch, read when the
@@ -30,7 +32,7 @@ func (n nullable) plain() []int64 {
 func numbers(query *gorm.DB, n int) (nullable, error) {
 	rows, err := query.Rows()
 	if err != nil {
-		return nil, err
+		return nil, database.Unavailable(err) // gorm translates the errors of the other calls
 	}
 	defer func() { _ = rows.Close() }()
 	values := make(nullable, n)

@@ -58,7 +58,7 @@ func (s *Store) Requests(ctx context.Context, application string, q workflow.Req
 	size := pageSize(q.Limit)
 	var rows []requestRow
 	err := s.db.Read(ctx).Raw(`SELECT `+columnList(requestColumns, "")+` FROM requests WHERE `+f.where+` ORDER BY id DESC LIMIT ?`,
-		append(f.args, size+1)...).Scan(&rows).Error
+		append(f.args, size+1)...).Find(&rows).Error
 	if err != nil {
 		return nil, "", err
 	}
@@ -78,7 +78,7 @@ func (s *Store) Timeline(ctx context.Context, application string, request workfl
 	}
 	var rows []auditRow
 	err := s.db.Read(ctx).Raw(`SELECT `+columnList(auditColumns, "")+` FROM audit
-WHERE application = ? AND request_id = ? AND request_id <> '' ORDER BY at, id`, application, request.String()).Scan(&rows).Error
+WHERE application = ? AND request_id = ? AND request_id <> '' ORDER BY at, id`, application, request.String()).Find(&rows).Error
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (s *Store) Messages(ctx context.Context, application string, q workflow.Mes
 	size := pageSize(q.Limit)
 	var rows []messageRow
 	err := s.db.Read(ctx).Raw(`SELECT `+columnList(messageColumns, "")+` FROM messages WHERE `+f.where+` ORDER BY id DESC LIMIT ?`,
-		append(f.args, size+1)...).Scan(&rows).Error
+		append(f.args, size+1)...).Find(&rows).Error
 	if err != nil {
 		return nil, "", err
 	}

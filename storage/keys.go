@@ -95,7 +95,7 @@ func (s *Store) Key(ctx context.Context, hash []byte) (workflow.APIKey, error) {
 	in := func(c *cache) map[string]item[workflow.APIKey] { return c.keys }
 	return cached(ctx, s, in, string(hash), func() (workflow.APIKey, error) {
 		var rows []keyRow
-		err := s.db.Read(ctx).Raw(`SELECT `+columnList(keyColumns, "")+` FROM api_keys WHERE hash = ? AND revoked_at = 0`, hash).Scan(&rows).Error
+		err := s.db.Read(ctx).Raw(`SELECT `+columnList(keyColumns, "")+` FROM api_keys WHERE hash = ? AND revoked_at = 0`, hash).Find(&rows).Error
 		if err != nil {
 			return workflow.APIKey{}, err
 		}
@@ -118,7 +118,7 @@ func (s *Store) Keys(ctx context.Context, application, cursor string, limit int)
 	size := pageSize(limit)
 	var rows []keyRow
 	err := s.db.Read(ctx).Raw(`SELECT `+columnList(keyColumns, "")+` FROM api_keys WHERE application = ? AND id > ? ORDER BY id LIMIT ?`,
-		application, cursor, size+1).Scan(&rows).Error
+		application, cursor, size+1).Find(&rows).Error
 	if err != nil {
 		return nil, "", err
 	}
@@ -158,7 +158,7 @@ func (s *Store) OriginKnown(ctx context.Context, origin string) (bool, error) {
 	in := func(c *cache) map[string]item[map[string]bool] { return c.origins }
 	known, err := cached(ctx, s, in, "", func() (map[string]bool, error) {
 		var lists []string
-		err := s.db.Read(ctx).Raw(`SELECT allowed_origins FROM api_keys WHERE type = 'publishable' AND revoked_at = 0`).Scan(&lists).Error
+		err := s.db.Read(ctx).Raw(`SELECT allowed_origins FROM api_keys WHERE type = 'publishable' AND revoked_at = 0`).Find(&lists).Error
 		if err != nil {
 			return nil, err
 		}

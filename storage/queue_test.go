@@ -190,7 +190,7 @@ func TestQueueTriesAgainWhenAsked(t *testing.T) {
 		}
 		t.Logf("after the panic waited %v; asked for %v, waited %v", tries[1].Sub(tries[0]), after, tries[2].Sub(tries[1]))
 		var errs string
-		if err := db.Read(t.Context()).Raw("SELECT CAST(errors AS text) FROM river_job").Scan(&errs).Error; err != nil {
+		if err := db.Read(t.Context()).Raw("SELECT CAST(errors AS text) FROM river_job").Find(&errs).Error; err != nil {
 			t.Fatal(err)
 		}
 		if strings.Contains(errs, "ada@acme.test") || strings.Contains(errs, "secret") {

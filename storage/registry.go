@@ -70,7 +70,7 @@ func (s *Store) ByHost(ctx context.Context, host string) (*workflow.Application,
 
 func (s *Store) readApplication(ctx context.Context, query string, arg string) (*workflow.Application, error) {
 	var rows []applicationRow
-	if err := s.db.Read(ctx).Raw(query, arg).Scan(&rows).Error; err != nil {
+	if err := s.db.Read(ctx).Raw(query, arg).Find(&rows).Error; err != nil {
 		return nil, err
 	}
 	if len(rows) == 0 {
@@ -86,7 +86,7 @@ func (s *Store) List(ctx context.Context, cursor string, limit int) ([]workflow.
 	}
 	size := pageSize(limit)
 	var rows []applicationRow
-	err := s.db.Read(ctx).Raw(`SELECT slug, version, doc FROM applications WHERE slug > ? ORDER BY slug LIMIT ?`, cursor, size+1).Scan(&rows).Error
+	err := s.db.Read(ctx).Raw(`SELECT slug, version, doc FROM applications WHERE slug > ? ORDER BY slug LIMIT ?`, cursor, size+1).Find(&rows).Error
 	if err != nil {
 		return nil, "", err
 	}

@@ -80,7 +80,7 @@ func open(t *testing.T, db *database.DB) storagetest.Backend {
 		},
 		Jobs: func() int {
 			var n int
-			if err := db.Read(context.Background()).Raw(`SELECT count(*) FROM test_jobs`).Scan(&n).Error; err != nil {
+			if err := db.Read(context.Background()).Raw(`SELECT count(*) FROM test_jobs`).Find(&n).Error; err != nil {
 				t.Fatal(err)
 			}
 			return n

@@ -50,7 +50,7 @@ func TestDeleteReachesEveryTable(t *testing.T) {
 			}
 			for slug, want := range map[string]bool{"gone": false, "kept": true} {
 				var n int
-				ok(t, db.Read(ctx).Raw(`SELECT count(*) FROM `+table+` WHERE `+column+` = ?`, slug).Scan(&n).Error)
+				ok(t, db.Read(ctx).Raw(`SELECT count(*) FROM `+table+` WHERE `+column+` = ?`, slug).Find(&n).Error)
 				if (n > 0) != want {
 					t.Errorf("%s holds %d rows of the application that is %s", table, n, slug)
 				}
@@ -61,7 +61,7 @@ func TestDeleteReachesEveryTable(t *testing.T) {
 			t.Errorf("only %d tables were looked at", checked)
 		}
 		var causes []string
-		ok(t, db.Read(ctx).Raw(`SELECT cause FROM audit WHERE application = '' AND event = 'authz_admin' ORDER BY at`).Scan(&causes).Error)
+		ok(t, db.Read(ctx).Raw(`SELECT cause FROM audit WHERE application = '' AND event = 'authz_admin' ORDER BY at`).Find(&causes).Error)
 		if len(causes) != 2 || causes[0] != "application_deleting:gone" || causes[1] != "application_deleted:gone" {
 			t.Errorf("the deletion is audited as %q", causes)
 		}
@@ -86,7 +86,7 @@ func TestAdministrationIsAudited(t *testing.T) {
 		ok(t, s.RevokeKey(ctx, "acme", "k1", "admin"))
 		_ = s.RevokeKey(ctx, "acme", "k1", "admin")
 		var rows []string
-		ok(t, db.Read(ctx).Raw(`SELECT event || ' ' || cause || ' ' || actor FROM audit WHERE application = 'acme' ORDER BY at, id`).Scan(&rows).Error)
+		ok(t, db.Read(ctx).Raw(`SELECT event || ' ' || cause || ' ' || actor FROM audit WHERE application = 'acme' ORDER BY at, id`).Find(&rows).Error)
 		want := map[string]bool{"authz_admin application_created admin": true, "authz_admin application_updated key:7": true,
 			"privilege_permissions_changed key_created:k1 admin": true, "privilege_permissions_changed key_revoked:k1 admin": true}
 		for _, r := range rows {

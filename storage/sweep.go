@@ -23,7 +23,7 @@ func (s *Store) sweep(ctx context.Context, where string, at time.Time, limit int
 		return nil, nil
 	}
 	var rows []requestRow
-	err := s.db.Read(ctx).Raw(`SELECT `+columnList(requestColumns, "")+` FROM requests WHERE `+where+` LIMIT ?`, micros(at), limit).Scan(&rows).Error
+	err := s.db.Read(ctx).Raw(`SELECT `+columnList(requestColumns, "")+` FROM requests WHERE `+where+` LIMIT ?`, micros(at), limit).Find(&rows).Error
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func (s *Store) pruneRequests(ctx context.Context, before int64, limit int) (int
 	}
 	db := s.db.Write(ctx)
 	err := db.Raw(`SELECT application, id FROM requests WHERE ended_at > 0 AND ended_at < ? AND expires_at < ? ORDER BY ended_at LIMIT ?`+wait,
-		before, before, limit).Scan(&rows).Error
+		before, before, limit).Find(&rows).Error
 	if err != nil || len(rows) == 0 {
 		return 0, err
 	}
@@ -113,7 +113,7 @@ func (s *Store) pruneRequests(ctx context.Context, before int64, limit int) (int
 
 func (s *Store) slugs(ctx context.Context) ([]string, error) {
 	var list []string
-	err := s.db.Read(ctx).Raw(`SELECT slug FROM applications ORDER BY slug`).Scan(&list).Error
+	err := s.db.Read(ctx).Raw(`SELECT slug FROM applications ORDER BY slug`).Find(&list).Error
 	return list, err
 }
 

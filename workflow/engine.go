@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/url"
 	"slices"
 	"strings"
@@ -161,15 +162,22 @@ func vocabulary(on Event) string {
 	}
 }
 
-// maxTries bounds how often a commit that lost a race is tried again.
-const maxTries = 5
+// maxTries bounds how often a commit that lost a race is tried again: in a crowd
+// of n one wins a round, so a few dozen tries outlast any crowd that is real; the
+// deadline of the call ends them too.
+const maxTries = 60
 
 // retryStale runs fn again while it loses against a concurrent save.
 func retryStale(ctx context.Context, fn func(ctx context.Context) error) error {
 	var err error
-	for range maxTries {
+	for try := range maxTries {
 		if err = fn(ctx); !errors.Is(err, ErrStale) && !errors.Is(err, ErrLive) {
 			return err
+		}
+		select { // a crowd that starts again at once meets again
+		case <-ctx.Done():
+			return err
+		case <-time.After(time.Duration(rand.IntN(1+min(2*try, 20))) * time.Millisecond):
 		}
 	}
 	return err

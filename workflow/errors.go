@@ -259,11 +259,15 @@ func Violate(field string, code ViolationCode, attrs ...string) *Error {
 	return &Error{Code: CodeViolations, Violations: v}
 }
 
-// AsError returns err as an [Error]; what is none becomes CodeInternal with err as cause.
+// AsError returns err as an [Error]; what is none becomes CodeOverloaded where
+// there was no capacity, else CodeInternal, with err as cause.
 func AsError(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
 		return e
+	}
+	if errors.Is(err, ErrBusy) {
+		return &Error{Code: CodeOverloaded, RetryAfter: time.Second, Cause: err}
 	}
 	return Fail(CodeInternal, err)
 }

@@ -46,7 +46,7 @@ func openPostgres(ctx context.Context, url string, o Options) (*DB, error) {
 	// database/sql must keep no idle connections of its own: those would starve
 	// the users of the pool beneath. OpenDBFromPool sets that limit to 0.
 	handle := stdlib.OpenDBFromPool(pool)
-	db, err := openGorm(postgres.New(postgres.Config{Conn: handle}))
+	db, err := openGorm(pgDialector{&postgres.Dialector{Config: &postgres.Config{Conn: handle}}})
 	if err != nil {
 		_ = handle.Close()
 		pool.Close()

@@ -47,11 +47,11 @@ func (d *DB) Atomically(ctx context.Context, fn func(ctx context.Context) error)
 	for try := 1; ; try++ {
 		err := d.once(ctx, fn)
 		if err == nil || try == tries || !again(err) {
-			return err
+			return Unavailable(err)
 		}
 		select {
 		case <-ctx.Done():
-			return err
+			return Unavailable(err)
 		case <-time.After(time.Duration(try) * time.Duration(2+rand.IntN(8)) * time.Millisecond):
 		}
 	}
