@@ -191,7 +191,7 @@ func TestLEK(t *testing.T) {
 				got := x.Workflow(step, body)
 				Bad(t, got)
 				for _, inside := range []string{".go:", "interface", "column", "constraint \"", "sqlite", "postgres", "no such", "syntax", "offset", "0x", "/tmp", "runtime", "nil", "EOF", "127.0.0.1"} {
-					if strings.Contains(string(got.Body), inside) {
+					if strings.Contains(strings.ReplaceAll(string(got.Body), field(got, "ticket"), ""), inside) {
 						t.Errorf("%s %.40q: %s", step, body, got.Body)
 					}
 				}
