@@ -7,7 +7,7 @@ COUNT  = $(GO) run ./internal/testcount
 
 # Packages that drive other processes are tested without the race detector:
 # it would only watch the tests. Every other package is tested with it, new ones too.
-PLAIN_PATTERN = /(cmd|e2e|bench)(/|$$)
+PLAIN_PATTERN = /(cmd|e2e|bench|attacks)(/|$$)
 
 # In CI nothing is taken from the cache of test results. FAILED names checks
 # that failed before the tests and count as failures.
@@ -15,7 +15,7 @@ TESTFLAGS ?= -timeout=10m $(if $(CI),-count=1)
 FAILED    ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint gofmt vet golangci fmt generate bench demo build assets clean setup
+.PHONY: help test lint gofmt vet golangci fmt generate bench attacks demo build assets clean setup
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -46,6 +46,10 @@ fmt: ## format the Go files
 generate: ## write docs/state.md and docs/errors.md from the code
 	$(GO) run ./internal/docgen
 
+attacks: setup ## try the attack corpus; prints held and total by group
+	@$(GO) test ./attacks -count=1 -v > .attacks.log; status=$$?; \
+	grep -E '^ *--- FAIL|_test.go:[0-9]+:|^attacks:|^(ok|FAIL)' .attacks.log; exit $$status
+
 bench: setup ## measure statements, commits, throughput and timing; prints the report of docs/performance.md
 	$(GO) test ./bench -run '^$$' -bench Report -timeout 25m
 
@@ -59,4 +63,4 @@ assets: ## fetch browser assets: there are none, the pages carry their own
 	@echo "nothing to fetch: styles and scripts of the pages are part of the program"
 
 clean: ## remove what was built
-	rm -rf bin coverage.out e2e/screenshots
+	rm -rf bin coverage.out e2e/screenshots .attacks.log

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"slices"
+	"time"
 )
 
 // Request starts a reset. It looks nobody up: it passes the limits, writes one
@@ -49,7 +50,9 @@ func (e *Engine) fresh(app *Application, p FlowPolicy, set FlowSettings, c Clien
 		Application: app.Slug, ID: NewID(now), Flow: p.Name, Origin: p.Origin, State: StateRequested,
 		KeyID: e.Keys.Current(), MaxAttempts: set.MaxAttempts,
 		ClientIP: c.IP, UserAgent: cut(c.UserAgent, 256), Actor: c.Actor,
-		CreatedAt: now, ExpiresAt: now.Add(set.Lifetime.D()),
+		// The end is a whole second, as it is told: a code is good until the time
+		// that its owner was told, and not a moment longer.
+		CreatedAt: now, ExpiresAt: now.Add(set.Lifetime.D()).Truncate(time.Second),
 	}
 	if p.DefaultAttempts == 0 {
 		r.MaxAttempts = 0

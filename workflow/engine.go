@@ -2,10 +2,13 @@ package workflow
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
+	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -177,10 +180,17 @@ func retryStale(ctx context.Context, fn func(ctx context.Context) error) error {
 		select { // a crowd that starts again at once meets again
 		case <-ctx.Done():
 			return err
-		case <-time.After(time.Duration(rand.IntN(1+min(2*try, 20))) * time.Millisecond):
+		case <-time.After(jitter(min(2*try, 20))):
 		}
 	}
 	return err
+}
+
+// jitter is a random wait below ms milliseconds.
+func jitter(ms int) time.Duration {
+	var b [2]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand, since Go 1.24)
+	return time.Duration(ms) * time.Millisecond * time.Duration(binary.BigEndian.Uint16(b[:])) / (1 << 16)
 }
 
 // busy turns what a port reports into a public refusal.
@@ -201,12 +211,21 @@ func busy(err error) error {
 // base is where an application's pages are.
 func (e *Engine) base(app *Application) string {
 	if len(app.Hosts) > 0 {
-		if u, err := url.Parse(e.PublicURL); err == nil && u.Scheme == "http" {
-			return "http://" + app.Hosts[0] // public_url is http only on loopback
+		if strings.HasPrefix(e.PublicURL, "http://") && loopback(app.Hosts[0]) {
+			return "http://" + app.Hosts[0] // a trial on this machine
 		}
 		return "https://" + app.Hosts[0]
 	}
 	return e.PublicURL + "/apps/" + app.Slug
+}
+
+// loopback reports whether host, with or without a port, is this machine.
+func loopback(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // link builds the address that carries a code.
