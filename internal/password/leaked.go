@@ -25,17 +25,17 @@ type Leaks struct {
 	quiet  *quiet
 }
 
-// quiet lets one word through a minute.
+// quiet lets each word through once a minute.
 type quiet struct {
 	mu   sync.Mutex
-	next time.Time
+	next map[string]time.Time
 }
 
 // WithLeaks returns a checker that also looks there.
 func (c *Checker) WithLeaks(l Leaks) *Checker {
 	with := *c
 	with.leaks = l
-	with.leaks.quiet = &quiet{}
+	with.leaks.quiet = &quiet{next: map[string]time.Time{}}
 	return &with
 }
 
@@ -45,8 +45,8 @@ func (l Leaks) warn(what string, err error) {
 	}
 	l.quiet.mu.Lock()
 	defer l.quiet.mu.Unlock()
-	if now := time.Now(); now.After(l.quiet.next) {
-		l.quiet.next = now.Add(time.Minute)
+	if now := time.Now(); now.After(l.quiet.next[what]) {
+		l.quiet.next[what] = now.Add(time.Minute)
 		l.Logger.Warn(what, "error", err)
 	}
 }
