@@ -18,7 +18,7 @@ type service struct {
 	*httptest.Server
 	asked  atomic.Int32
 	paths  chan string
-	answer func(w http.ResponseWriter, r *http.Request)
+	answer atomic.Pointer[http.HandlerFunc] // nil is the honest one
 }
 
 func newService(t *testing.T) *service {
@@ -27,8 +27,8 @@ func newService(t *testing.T) *service {
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.asked.Add(1)
 		s.paths <- r.Method + " " + r.URL.String() + " " + r.Header.Get("Add-Padding")
-		if s.answer != nil {
-			s.answer(w, r)
+		if answer := s.answer.Load(); answer != nil {
+			(*answer)(w, r)
 			return
 		}
 		digest := fmt.Sprintf("%X", sha1.Sum([]byte("leaked")))
@@ -101,7 +101,8 @@ func TestFailuresAreErrorsAndGiveAPause(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newService(t)
-			s.answer = answer
+			broken := http.HandlerFunc(answer)
+			s.answer.Store(&broken)
 			now := time.Unix(1e9, 0)
 			o := s.client(func() time.Time { return now })
 			_, err := o.Has(t.Context(), "leaked")
@@ -111,7 +112,8 @@ func TestFailuresAreErrorsAndGiveAPause(t *testing.T) {
 			if _, err := o.Has(t.Context(), "leaked"); err != ErrPaused || s.asked.Load() != 1 { //nolint:errorlint // it is returned as it is
 				t.Errorf("%v; asked %d times", err, s.asked.Load())
 			}
-			s.answer, now = nil, now.Add(pause)
+			s.answer.Store(nil)
+			now = now.Add(pause)
 			if yes, err := o.Has(t.Context(), "leaked"); err != nil || !yes {
 				t.Errorf("after the pause: %v, %v", yes, err)
 			}
