@@ -280,6 +280,12 @@ func TestPWD(t *testing.T) {
 }
 
 func TestPWDMore(t *testing.T) {
+	row(t, "PWD-x6", "The common ones in wide letters", func(t *testing.T, x *World) {
+		v := x.Person("wilhelmina")
+		for _, w := range []string{"ＰａｓｓＷｏｒｄ１", "𝐩𝐚𝐬𝐬𝐰𝐨𝐫𝐝", "ⓟⓐⓢⓢⓦⓞⓡⓓ", "ｗｉｌｈｅｌｍｉｎａ１"} {
+			Weak(t, w, x.sets(v, w))
+		}
+	})
 	row(t, "PWD-x1", "NUL and controls", func(t *testing.T, x *World) {
 		v := x.Person("v")
 		p := x.Proof(v, "email_link")

@@ -8,6 +8,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/unicode/norm"
+
 	"github.com/resetflow/resetflow/workflow"
 )
 
@@ -129,8 +131,10 @@ func (c *Checker) check(p workflow.PasswordPolicy, password string, words []stri
 	}
 	missing(p.RequireClasses, normal, add)
 
+	// What is easily guessed is so in wide, bold and circled letters as well.
+	plain := norm.NFKC.String(normal)
 	known := identifiers(words)
-	if holds(normal, known) {
+	if holds(plain, known) {
 		add(workflow.VioContainsIdentifier)
 	}
 	if length > longest {
@@ -138,7 +142,7 @@ func (c *Checker) check(p workflow.PasswordPolicy, password string, words []stri
 	}
 	if p.Breached != "off" {
 		switch {
-		case common(normal):
+		case common(plain):
 			add(workflow.VioTooCommon)
 			return // weak besides, but one reason is enough
 		case length >= shortest && c.leaks.onFile(normal):
@@ -146,7 +150,7 @@ func (c *Checker) check(p workflow.PasswordPolicy, password string, words []stri
 			return
 		}
 	}
-	if p.MinStrength > 0 && length >= shortest && strength(normal, known) < p.MinStrength {
+	if p.MinStrength > 0 && length >= shortest && strength(plain, known) < p.MinStrength {
 		add(workflow.VioTooWeak, "minStrength", strconv.Itoa(p.MinStrength))
 	}
 }
