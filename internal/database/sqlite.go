@@ -3,6 +3,7 @@ package database
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -109,10 +110,11 @@ func sqliteDSN(path string, q url.Values) string {
 }
 
 func openHandle(ctx context.Context, dsn string, connections int, see func(string)) (*sql.DB, error) {
-	connector, err := sqlite.NewConnector(dsn)
+	plain, err := sqlite.NewConnector(dsn)
 	if err != nil {
 		return nil, err
 	}
+	var connector driver.Connector = cachingConnector{plain, preparedStatements}
 	if see != nil {
 		connector = observingConnector{connector, see}
 	}
