@@ -56,7 +56,7 @@ func TestOneJudgeOfPasswords(t *testing.T) {
 		{"a verdict on a leaked one", f.post(reset+"/check-password", `{"password":"known to all"}`, f.keys["secret"]), 200, `"breached"`},
 		{"a verdict nobody can give", f.post(reset+"/check-password", `{"password":"nobody knows"}`, f.keys["secret"]), 503, "overloaded"},
 	} {
-		if row.got.status != row.status || !strings.Contains(string(row.got.body), row.code) {
+		if row.got.status != row.status || !strings.Contains(row.got.body, row.code) {
 			t.Errorf("%s: %d %s", row.name, row.got.status, row.got.body)
 		}
 	}

@@ -71,7 +71,7 @@ func BenchmarkReport(b *testing.B) {
 	others, _, _ := strings.Cut(string(load), " ")
 	fmt.Fprintf(&out, "\n%d processors for everything, load of others before the run %s, %s, %d clients, 8 KiB written and synced in %s.\n\n",
 		runtime.NumCPU(), others, runtime.Version(), clients, show(fsyncTime(b)))
-	var listing io.Writer = io.Discard
+	listing := io.Discard
 	if path := os.Getenv("RESETFLOW_BENCH_STATEMENTS"); path != "" {
 		f, err := os.Create(path)
 		if err != nil {

@@ -49,10 +49,10 @@ func check(name, locale string, orgs []string) error {
 // takes refuses a hash that a login could not verify within the pool's memory.
 // Its form is the caller's matter.
 func (d *Directory) takes(hash *string) error {
-	if hash == nil || password.Known(*hash) != nil || d.pool.Takes(*hash) == nil {
-		return nil
+	if hash != nil && password.Known(*hash) == nil && d.pool.Takes(*hash) != nil {
+		return workflow.Violate("passwordHash", workflow.VioInvalidValue)
 	}
-	return workflow.Violate("passwordHash", workflow.VioInvalidValue)
+	return nil
 }
 
 // CreateUser inserts an account. ErrNotUnique with a taken address.

@@ -159,6 +159,9 @@ func TestOpenRowsKeepTheirStatement(t *testing.T) {
 	if !slices.Equal(got, []int{1, 1, 2, 2, 3, 3}) {
 		t.Errorf("two of the same read %v", got)
 	}
+	if err := errors.Join(first.Err(), second.Err()); err != nil {
+		t.Error(err)
+	}
 	for _, r := range []*sql.Rows{first, second, first} {
 		if err := r.Close(); err != nil {
 			t.Error(err)
@@ -168,16 +171,18 @@ func TestOpenRowsKeepTheirStatement(t *testing.T) {
 		t.Errorf("prepared %d, kept %d; want 2 and 1", p.made.Load(), p.open.Load())
 	}
 	// Rows that were left in the middle start anew.
-	for range 2 {
+	left := func() {
 		rows, err := tx.Query(query)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := read(rows); n != 1 {
-			t.Errorf("began at %d", n)
+		defer func() { _ = rows.Close() }()
+		if n := read(rows); n != 1 || rows.Err() != nil {
+			t.Errorf("began at %d: %v", n, rows.Err())
 		}
-		_ = rows.Close()
 	}
+	left()
+	left()
 	if err := tx.Commit(); err != nil {
 		t.Fatal(err)
 	}
