@@ -2,6 +2,8 @@ package database_test
 
 import (
 	"io/fs"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -93,5 +95,24 @@ func TestBothDialectsHaveTheSameSteps(t *testing.T) {
 	}
 	if len(names["sqlite"]) == 0 || !slices.Equal(names["sqlite"], names["postgres"]) {
 		t.Fatalf("steps differ: %v", names)
+	}
+}
+
+func TestMigratingLeavesNoBuffersBehind(t *testing.T) {
+	db, err := database.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "a.db"), database.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	if _, err := db.MigrateUp(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 3<<20 {
+		t.Errorf("the heap is %d KiB larger after migrating", grown>>10)
 	}
 }
