@@ -28,6 +28,9 @@ const (
 	fetchCooldown = 5 * time.Millisecond
 	// retention keeps finished jobs for a look, and the table small.
 	retention = 5 * time.Minute
+	// retentionSQLite is shorter: they lie in the one file and its small cache,
+	// between rows that are still needed.
+	retentionSQLite = time.Minute
 	// maxAttempts is the largest number the queue's column holds: a job ends
 	// when Work returns nil, not before.
 	maxAttempts = 32767
@@ -117,6 +120,7 @@ func NewQueue(db *database.DB, o QueueOptions) (*Queue, error) {
 	if db.Dialect() == database.SQLite {
 		// There is nobody to hear from but ourselves; only retries wait for the poll.
 		c.FetchPollInterval = 200 * time.Millisecond
+		c.CancelledJobRetentionPeriod, c.CompletedJobRetentionPeriod = retentionSQLite, retentionSQLite
 		err = connect(q, riversqlite.New(db.Writer()), false, c, db.SQLTx)
 	} else {
 		// The migration takes these two away; asked to rebuild them, River would complain every night.
