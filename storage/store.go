@@ -73,11 +73,14 @@ func (s *Store) Request(ctx context.Context, application string, at workflow.Loc
 	}
 	columns := columnList(requestColumns, "")
 	var rows []requestRow
+	// SQLite takes a CROSS JOIN in its written order (sqlite.org/optoverview, §7.3):
+	// from the one row to the index. Without statistics it began with the index,
+	// and read every live row of all accounts.
 	err := s.db.Read(ctx).Raw(`WITH r AS (SELECT `+columns+` FROM requests WHERE application = ? AND `+which+` LIMIT 1)
 SELECT `+columns+`, 0 AS rank FROM r
 UNION ALL
-SELECT `+columnList(requestColumns, "o.")+`, 1 AS rank FROM requests o JOIN r ON o.application = r.application AND o.account_id = r.account_id
-WHERE o.state IN ('challenged', 'locked') AND o.account_id <> '' AND o.id <> r.id
+SELECT `+columnList(requestColumns, "o.")+`, 1 AS rank FROM r CROSS JOIN requests o
+WHERE o.application = r.application AND o.account_id = r.account_id AND o.state IN ('challenged', 'locked') AND o.account_id <> '' AND o.id <> r.id
 ORDER BY rank, id`, args...).Find(&rows).Error
 	if err != nil {
 		return none, nil, err

@@ -72,6 +72,7 @@ func (s *service) run(ctx context.Context, ln, metricsListener net.Listener) (er
 		return err
 	}
 	defer func() { stop(); wait() }()
+	debug.FreeOSMemory() // what starting needed and nobody needs again
 	failed := make(chan error, 2)
 	if metricsListener != nil {
 		m := s.metrics.server()
