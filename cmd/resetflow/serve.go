@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -54,17 +53,9 @@ func (c serveCommand) Run(ctx context.Context, w *world) error {
 	return s.run(ctx, ln, metricsListener)
 }
 
-// gcPercent lets the heap grow to five times what lives before it is collected:
-// little lives here, so that costs some 40 MB under load and saves a twelfth of
-// the processor. GOGC in the environment wins.
-const gcPercent = 400
-
 // run serves on ln until ctx ends, drains and closes. It owns the listeners.
 func (s *service) run(ctx context.Context, ln, metricsListener net.Listener) (err error) {
 	defer func() { err = errors.Join(err, s.close()) }()
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
 	running, stop := context.WithCancel(context.Background())
 	defer stop()
 	wait, err := s.background(running)
