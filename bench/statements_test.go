@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/resetflow/resetflow/api"
+	"github.com/resetflow/resetflow/directory"
 	"github.com/resetflow/resetflow/directory/builtin"
 	"github.com/resetflow/resetflow/flows"
 	"github.com/resetflow/resetflow/internal/database"
@@ -66,10 +67,6 @@ func (s *statements) take() (count, writes int, texts []string) {
 	return count, writes, texts
 }
 
-type oneDirectory struct{ workflow.Directory }
-
-func (d oneDirectory) For(*workflow.Application) (workflow.Directory, error) { return d.Directory, nil }
-
 // observed runs the service in this process, wired as cmd does, on a database
 // whose statements are seen. It is for counting; times are taken elsewhere.
 func observed(tb testing.TB, url string, s *sink, accounts int) (*target, *statements) {
@@ -101,7 +98,7 @@ func observed(tb testing.TB, url string, s *sink, accounts int) (*target, *state
 	must(err)
 	public := "http://" + l.Addr().String()
 	engine, err = workflow.New(workflow.Options{
-		Store: store, Ledger: store, Sweeping: store, Limiter: store, Directories: oneDirectory{accountsOf}, Applications: store,
+		Store: store, Ledger: store, Sweeping: store, Limiter: store, Directories: directory.NewSet(accountsOf), Applications: store,
 		Hasher: pool, Policies: checker, Keys: keys, Deliverer: sender, Clock: systemClock{}, Flows: flows.Builtin(),
 		PublicURL: public, MessageIDDomain: "acme.test", MatchLocale: texts.Match, Logger: log,
 	})
